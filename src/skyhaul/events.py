@@ -1,0 +1,191 @@
+"""What happened, as frozen facts in the past tense, and the meter that bytes are counted on.
+
+Events are few and never dropped. Bytes are added to a :class:`Meter` by those who move them and sampled by those who
+look. ``at_s`` is seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from skyhaul.model import ProductResult, Report, Route
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened at ``at_s``."""
+
+    at_s: float = field(default_factory=time.time)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """A run began. ``title`` describes the query in one line, ``connections`` and ``bytes_per_s`` are the archive's limits."""
+
+    provider: str
+    title: str
+    destination: str
+    connections: int
+    bytes_per_s: float | None = None
+    requests_per_minute: int | None = None
+    bytes_per_30_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlicePlanned(Event):
+    """A time slice of the query is to be read. A slice that was split is replaced by its parts."""
+
+    slice: str
+    replaces: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageRead(Event):
+    """One page of the catalogue arrived; ``total`` is the slice's count where the catalogue stated it."""
+
+    slice: str
+    products: int
+    seconds: float
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceFinished(Event):
+    """A slice is read and reconciled: as many unique products as the catalogue counted."""
+
+    slice: str
+    products: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceFailed(Event):
+    """A slice could not be read completely. The run will not end with 0."""
+
+    slice: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductFound(Event):
+    """The catalogue gave a product."""
+
+    product: str
+    name: str
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductExpanded(Event):
+    """A product was turned into objects to fetch. ``bytes`` is ``None`` where a size is not known before the transfer."""
+
+    product: str
+    name: str
+    route: Route
+    objects: int
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferStarted(Event):
+    """Fetching an object began, at ``offset`` where an earlier attempt or run left bytes."""
+
+    product: str
+    path: str
+    size: int | None
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFailed(Event):
+    """One request failed; it will be repeated after ``wait_s`` unless that is ``None``."""
+
+    host: str
+    what: str
+    kind: str
+    error: str
+    wait_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferFinished(Event):
+    """An object is on disk and verified at ``level``."""
+
+    product: str
+    path: str
+    bytes: int
+    seconds: float
+    level: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductFinished(Event):
+    """A product reached its end for this run: verified, present, failed."""
+
+    result: ProductResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostCooled(Event):
+    """A host asked for patience: nothing is sent to it for ``seconds``."""
+
+    host: str
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskPaused(Event):
+    """The destination is full: transfers wait for space."""
+
+    free_bytes: int
+    needed_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskResumed(Event):
+    """Space has come back: transfers go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(Event):
+    """A run ended."""
+
+    report: Report
+
+
+@dataclass(slots=True)
+class Flow:
+    """A transfer under way, as the dashboard draws it; ``done`` counts bytes of this object on disk."""
+
+    product: str
+    path: str
+    route: Route
+    size: int | None
+    done: int = 0
+    started_s: float = field(default_factory=time.monotonic)
+    verifying: bool = False
+
+
+class Meter:
+    """The sampled gauge: bytes and streams, added to by workers, read by observers a few times a second.
+
+    All of it lives on the event loop's thread, so nothing is locked.
+    """
+
+    def __init__(self) -> None:
+        self.received_bytes = 0
+        self.refetched_bytes = 0
+        self.streams = 0
+        self.streams_wanted = 0
+        self.writes_waiting = 0
+        self.write_busy_s = 0.0
+        self.expanding = 0
+        self.queued_objects = 0
+        self.requests: list[float] = []
+        self.flows: dict[tuple[str, str], Flow] = {}
+
+    def received(self, flow: Flow, count: int) -> None:
+        """``count`` more bytes of ``flow`` arrived."""
+        self.received_bytes += count
+        flow.done += count

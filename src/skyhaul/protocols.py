@@ -1,0 +1,142 @@
+"""The seams: what a provider, a source and a destination promise each other."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from skyhaul.events import Event
+from skyhaul.model import ByteRange, Product, Query, RemoteObject, Route, TimeInterval, Via
+
+Emit = Callable[[Event], None]
+"""Tell the observers. Never blocks, never fails a transfer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One reply of a catalogue: its products, the count of the whole slice where asked for, the way to the next page."""
+
+    products: tuple[Product, ...]
+    total: int | None = None
+    next_link: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """A part of a query that is read page by page: its sensing starts lie in ``interval``, half-open."""
+
+    query: Query
+    interval: TimeInterval
+
+    @property
+    def name(self) -> str:
+        """How errors and the journal call it."""
+        return str(self.interval)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paging:
+    """How an archive pages: products in a page, the deepest first product that may be asked for, requests in flight."""
+
+    page_size: int
+    deepest_skip: int | None
+    concurrency: int
+
+
+class Catalogue(Protocol):
+    """Where products are found."""
+
+    paging: ClassVar[Paging]
+
+    async def page(self, part: Slice, skip: int, *, count: bool) -> Page:
+        """The products of ``part`` from ``skip`` on, ordered by sensing start and id.
+
+        Raises:
+            RemoteError: the catalogue did not answer.
+            CatalogueError: its answer does not parse.
+        """
+        ...
+
+    async def extent(self, query: Query) -> TimeInterval | None:
+        """From the first sensing start of the query to just after the last; ``None`` where nothing matches."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What is wanted of each product: the route, and which of its files (globs on the path inside the product)."""
+
+    via: Via = "auto"
+    only: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether every file is wanted."""
+        return not self.only and not self.exclude
+
+
+class Provider(Catalogue, Protocol):
+    """An archive: its catalogue, and how a product becomes objects."""
+
+    name: ClassVar[str]
+
+    async def objects(self, product: Product, wish: Wish) -> Sequence[RemoteObject]:
+        """What to fetch for ``product``, in the order in which it should be fetched.
+
+        Raises:
+            RemoteError: listing failed.
+            IntegrityError: the archive's own list of the product's files is not satisfied by what it offers.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """An open answer: where its bytes start in the object, how large the object is, what pins it."""
+
+    start: int
+    total: int | None
+    etag: str | None
+    chunks: AsyncIterator[bytes]
+    media_type: str = ""
+
+
+class Source(Protocol):
+    """Where the bytes of an object come from."""
+
+    route: Route
+
+    def read(self, obj: RemoteObject, span: ByteRange | None, *, etag: str | None) -> AbstractAsyncContextManager[Body]:
+        """Open ``span`` of ``obj`` (all of it for ``None``) as a stream of chunks.
+
+        With an ``etag`` the host is asked to serve that version or none. Leaving the context gives the connection back, read to the end or
+        not. A host that does not serve ranges answers with ``Body.start == 0``: the caller must look.
+
+        Raises:
+            ObjectChanged: the object is another one by now.
+            RemoteError: the host did not serve the span, on opening or midway.
+        """
+        ...
+
+
+class Web(Protocol):
+    """Small documents over HTTP, as a provider needs them. One request a call; the caller owns the repeating."""
+
+    async def get(self, url: str) -> bytes:
+        """The body of a successful answer.
+
+        Raises:
+            RemoteError: there was none.
+        """
+        ...
+
+    async def post(self, url: str, body: bytes, media_type: str) -> bytes:
+        """The body of a successful answer to ``body``.
+
+        Raises:
+            RemoteError: there was none.
+        """
+        ...

@@ -1,0 +1,62 @@
+"""How patient skyhaul is: the one place where anything is repeated. Home of tenacity.
+
+The error says whether it is transient, the policy how often and after what wait, the call site only ``policy.call(once)``.
+A page or a part of an object is repeated, never a whole product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import anyio
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
+from skyhaul.errors import HostBusy, SkyhaulError
+
+T = TypeVar("T")
+
+OnRetry = Callable[[SkyhaulError, float], None]
+"""Told of each failed attempt that will be repeated, and after how many seconds."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether asking again may give another answer."""
+    return isinstance(error, SkyhaulError) and error.transient
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """``attempts`` in all, between them waits that double from ``wait_initial_s`` to ``wait_max_s``, with jitter.
+
+    A host that names its wait (``Retry-After``) is never asked sooner.
+    """
+
+    attempts: int = 8
+    wait_initial_s: float = 0.5
+    wait_max_s: float = 60.0
+
+    async def call(self, once: Callable[[], Awaitable[T]], on_retry: OnRetry | None = None) -> T:
+        """The result of ``once``, repeated while it fails transiently; the last failure is raised as it is."""
+
+        def tell(state: RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            if on_retry is not None and isinstance(error, SkyhaulError) and state.next_action is not None:
+                on_retry(error, state.next_action.sleep)
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(is_transient),
+            stop=stop_after_attempt(self.attempts),
+            wait=self._wait_s,
+            before_sleep=tell,
+            sleep=anyio.sleep,
+            reraise=True,
+        )
+        return await retrying(once)
+
+    def _wait_s(self, state: RetryCallState) -> float:
+        jittered = wait_exponential_jitter(initial=self.wait_initial_s, max=self.wait_max_s, jitter=self.wait_initial_s)
+        error = state.outcome.exception() if state.outcome else None
+        asked_s = error.retry_after_s if isinstance(error, HostBusy) and error.retry_after_s else 0.0
+        return max(jittered(state), asked_s)

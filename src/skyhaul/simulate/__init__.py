@@ -1,0 +1,2 @@
+"""The embedded archive: a faithful Copernicus Data Space on loopback, generated or recorded."""
+

@@ -1,0 +1,29 @@
+"""Skeleton: the API only, being filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from skyhaul.simulate.nouns import World
+
+type_query = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+
+
+class Catalogue:
+    def __init__(self, world: World) -> None: ...
+    def products(self, query: Sequence[tuple[str, str]], root: str) -> Reply: ...
+    def product(self, product_id: str, query: Sequence[tuple[str, str]], root: str) -> Reply: ...
+    def deleted_products(self, query: Sequence[tuple[str, str]], root: str) -> Reply: ...
+    def deleted_product(self, product_id: str, root: str) -> Reply: ...
+    def bursts(self, query: Sequence[tuple[str, str]], root: str) -> Reply: ...
+    def filter_list(self, body: bytes, query: Sequence[tuple[str, str]], root: str) -> Reply: ...
+    def attributes(self, collection: str | None) -> Reply: ...
+    def nodes(self, product_id: str, path: Sequence[str], root: str) -> Reply: ...
