@@ -5,21 +5,25 @@ SkyhaulError
 ├── SettingsError                 bad option, file, credential, area, date            exit 2
 ├── RemoteError (transient?)                                                          exit 1
 │   ├── ConnectionLost  t         reset, stall, short body
-│   │   └── HostUnreachable t     refused, no such name, no route, TLS not trusted
+│   │   └── HostUnreachable t     refused, no such name, no route
 │   ├── HostBusy        t         429, 5xx, SlowDown; retry_after_s; slows the whole host
-│   ├── AccessDenied              credentials, terms, quota                           exit 5
+│   ├── AccessDenied              terms, rights, quota                                exit 5
+│   │   ├── LoginRefused   f      the credentials themselves are refused
 │   │   └── TokenRefused          the host did not take this token: a fresh one may do
 │   ├── ObjectMissing             404, deleted upstream
 │   ├── ObjectOffline             to be ordered
 │   ├── ObjectChanged             validator or size differs from what the transfer began with
-│   └── RequestRefused            any other 4xx: asking again gives the same answer
+│   ├── RequestRefused            any other 4xx: asking again gives the same answer
+│   └── HostUntrusted             its TLS certificate does not verify
 ├── CatalogueError                a reply that does not parse, a slice that does not reconcile   exit 4
 ├── IntegrityError                checksum or structure mismatch                      exit 1
-├── SinkError                     read-only, quota, unsafe path                       exit 6
-│   └── DiskFull                  no space left
-└── JournalError                  the journal cannot be read or written               exit 6
+│   └── UnsafeName                a name that would leave the destination
+├── SinkError              f      read-only, permissions, a vanished mount            exit 6
+│   └── DiskFull           f      no space left
+└── JournalError           f      the journal cannot be read or written               exit 6
 ```
 
+``t`` is transient: asking again may help. ``f`` is fatal: every other product would meet the same, so the run stops.
 Exit 0 is everything verified, 3 is nothing matched, 130 is interrupted: these three are results, not errors.
 """
 
@@ -33,6 +37,7 @@ class SkyhaulError(Exception):
 
     exit_code: ClassVar[int] = 1
     transient: ClassVar[bool] = False
+    fatal: ClassVar[bool] = False
 
     @property
     def kind(self) -> str:
@@ -57,7 +62,21 @@ class ConnectionLost(RemoteError):
 
 
 class HostUnreachable(ConnectionLost):
-    """No connection could be made at all."""
+    """No connection could be made at all.
+
+    Args:
+        message: which host, and why.
+        known: whether the host has answered before in this run. One that never did is most likely misspelt or blocked, and not worth
+            a long wait.
+    """
+
+    def __init__(self, message: str, *, known: bool) -> None:
+        super().__init__(message)
+        self.known = known
+
+
+class HostUntrusted(RemoteError):
+    """The host's TLS certificate does not verify."""
 
 
 class HostBusy(RemoteError):
@@ -86,6 +105,12 @@ class AccessDenied(RemoteError):
     """Credentials, terms or quota do not allow the request."""
 
     exit_code = 5
+
+
+class LoginRefused(AccessDenied):
+    """The credentials are refused: nothing can be fetched with them."""
+
+    fatal = True
 
 
 class TokenRefused(AccessDenied):
@@ -122,10 +147,15 @@ class IntegrityError(SkyhaulError):
     """Bytes are not what the archive says they are."""
 
 
+class UnsafeName(IntegrityError):
+    """The archive names a file that would leave the destination, or could not be told from another."""
+
+
 class SinkError(SkyhaulError):
     """The destination cannot take the bytes."""
 
     exit_code = 6
+    fatal = True
 
 
 class DiskFull(SinkError):
@@ -136,3 +166,4 @@ class JournalError(SkyhaulError):
     """The journal cannot be read or written."""
 
     exit_code = 6
+    fatal = True

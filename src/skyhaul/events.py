@@ -21,7 +21,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
-    """A run began. ``title`` describes the query in one line, ``connections`` and ``bytes_per_s`` are the archive's limits."""
+    """A run began. ``title`` describes the query in one line; ``max_bytes_per_s`` is the user's own limit, the rest are the archive's.
+
+    ``bytes_per_s`` is what the archive gives one connection.
+    """
 
     provider: str
     title: str
@@ -30,6 +33,7 @@ class RunStarted(Event):
     bytes_per_s: float | None = None
     requests_per_minute: int | None = None
     bytes_per_30_days: int | None = None
+    max_bytes_per_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +81,17 @@ class ProductFound(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductExpanded(Event):
-    """A product was turned into objects to fetch. ``bytes`` is ``None`` where a size is not known before the transfer."""
+    """A product was turned into objects to fetch. ``bytes`` is ``None`` where a size is not known before the transfer.
+
+    ``size`` is the catalogue's, as in :class:`ProductFound`: what is really fetched differs (bands, a tree instead of its zip).
+    """
 
     product: str
     name: str
     route: Route
     objects: int
     bytes: int | None = None
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +156,14 @@ class DiskResumed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ObserverFailed(Event):
+    """An observer cannot write: what it records has a gap from here on. Transfers go on."""
+
+    observer: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
     """A run ended."""
 
@@ -183,6 +199,7 @@ class Meter:
         self.expanding = 0
         self.queued_objects = 0
         self.requests: list[float] = []
+        self.bytes_30_days: int | None = None
         self.flows: dict[tuple[str, str], Flow] = {}
 
     def received(self, flow: Flow, count: int) -> None:

@@ -153,7 +153,7 @@ class RemoteObject:
 
     ``path`` is where it belongs inside the product, relative, as the archive names it (not yet trusted). ``size`` is ``None`` until
     the host says it. ``ranges`` is whether the host serves byte ranges: without them an interrupted object starts again.
-    ``archive`` marks a zip of the whole product. ``manifest`` marks the file that lists the others.
+    ``archive`` marks the one object that is the whole product: a zip of it, or its only file. ``manifest`` marks the file that lists the others.
     """
 
     route: Route
@@ -181,18 +181,19 @@ class Verified:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """An object could not be had. ``kind`` is the error's name, ``error`` its sentence, ``exit_code`` what it means for the run."""
+    """An object could not be had: the error's name and sentence, and whether all others would fail as well."""
 
     path: str
     kind: str
     error: str
     attempts: int
     exit_code: int = 1
+    fatal: bool = False
 
 
 Outcome = Verified | Failed
 
-ProductState = Literal["verified", "present", "failed", "pending", "offline", "planned"]
+ProductState = Literal["verified", "present", "failed", "pending", "offline"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +218,7 @@ class Report:
 
     ``levels`` counts products by the weakest check that covers all their bytes, ``retries`` counts repeated attempts by kind, ``slices`` is
     (complete, all). ``bytes`` are of products verified in this run; ``fetched`` counts every byte received, repeated ones too.
-    ``failures`` holds at most 1000; all of them are in the journal.
+    ``failures`` holds at most 1000; all of them are in the journal. ``stopped`` says what ended the run before its end.
     """
 
     found: int = 0
@@ -235,6 +236,7 @@ class Report:
     failures: tuple[ProductResult, ...] = ()
     incomplete: tuple[str, ...] = ()
     exit_code: int = 0
+    stopped: str | None = None
     destination: str | None = None
 
     @property

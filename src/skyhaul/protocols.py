@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
@@ -95,9 +95,9 @@ class Provider(Catalogue, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """An open answer: where its bytes start in the object, how large the object is, what pins it."""
+    """An open answer: whether it is the span that was asked for or the whole object, how large the object is, what pins it."""
 
-    start: int
+    ranged: bool
     total: int | None
     etag: str | None
     chunks: AsyncIterator[bytes]
@@ -112,7 +112,7 @@ class Source(Protocol):
     def read(self, obj: RemoteObject, span: ByteRange | None, *, etag: str | None) -> AbstractAsyncContextManager[Body]:
         """Open ``span`` of ``obj`` (all of it for ``None``) as a stream of chunks.
 
-        With an ``etag`` the host is asked to serve that version or none. Leaving the context gives the connection back, read to the end or
+        With an ``etag`` only that version is served. Leaving the context gives the connection back, read to the end or
         not. A host that does not serve ranges answers with ``Body.start == 0``: the caller must look.
 
         Raises:
@@ -138,5 +138,42 @@ class Web(Protocol):
 
         Raises:
             RemoteError: there was none.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A successful answer whose body has not been read yet. ``headers`` have lower-case names."""
+
+    status: int
+    url: str
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
+
+
+Sign = Callable[[str, str, Mapping[str, str]], Mapping[str, str]]
+"""(method, url, headers) → the headers with a signature among them."""
+
+
+class Exchange(Protocol):
+    """The one HTTP engine: a request, redirects followed by hand, errors mapped."""
+
+    def open(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        bearer: bool = False,
+        sign: Sign | None = None,
+    ) -> AbstractAsyncContextManager[Answer]:
+        """Send one request and hand over a successful answer; leaving the context gives the connection back.
+
+        ``bearer`` adds the account's token, to the provider's own hosts only, also after a redirect.
+
+        Raises:
+            RemoteError: there was no successful answer, or its body broke off while it was read.
         """
         ...

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import anyio
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
 
-from skyhaul.errors import HostBusy, SkyhaulError
+from skyhaul.errors import HostBusy, HostUnreachable, SkyhaulError
 
 T = TypeVar("T")
 
@@ -30,10 +30,12 @@ def is_transient(error: BaseException) -> bool:
 class RetryPolicy:
     """``attempts`` in all, between them waits that double from ``wait_initial_s`` to ``wait_max_s``, with jitter.
 
-    A host that names its wait (``Retry-After``) is never asked sooner.
+    A host that names its wait (``Retry-After``) is never asked sooner. One that has never answered is given up after
+    ``attempts_unknown``.
     """
 
-    attempts: int = 8
+    attempts: int = 12
+    attempts_unknown: int = 3
     wait_initial_s: float = 0.5
     wait_max_s: float = 60.0
 
@@ -47,13 +49,18 @@ class RetryPolicy:
 
         retrying = AsyncRetrying(
             retry=retry_if_exception(is_transient),
-            stop=stop_after_attempt(self.attempts),
+            stop=self._enough,
             wait=self._wait_s,
             before_sleep=tell,
             sleep=anyio.sleep,
             reraise=True,
         )
         return await retrying(once)
+
+    def _enough(self, state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        never_answered = isinstance(error, HostUnreachable) and not error.known
+        return state.attempt_number >= (self.attempts_unknown if never_answered else self.attempts)
 
     def _wait_s(self, state: RetryCallState) -> float:
         jittered = wait_exponential_jitter(initial=self.wait_initial_s, max=self.wait_max_s, jitter=self.wait_initial_s)
