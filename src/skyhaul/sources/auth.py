@@ -1,0 +1,145 @@
+"""OpenID Connect tokens: one for all, renewed once for all, before it expires. Home of pyotp.
+
+CDSE (Keycloak, realm CDSE): an access token lasts 10 minutes, a refresh token 60; each login opens one of at most 100 sessions,
+so a run logs in once and refreshes. Only password-grant tokens of ``cdse-public`` open the download host.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import urlencode
+
+import anyio
+import msgspec
+
+from skyhaul.errors import AccessDenied, CatalogueError, LoginRefused, RequestRefused
+from skyhaul.retry import OnRetry, RetryPolicy
+
+MARGIN_S = 60.0
+FORM = "application/x-www-form-urlencoded"
+
+
+class Poster(Protocol):
+    """Who can post a form."""
+
+    async def post(self, url: str, body: bytes, media_type: str) -> bytes:
+        """The body of a successful answer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """What a person has to log in with. Never printed."""
+
+    username: str = field(repr=False)
+    password: str = field(repr=False)
+    totp_secret: str | None = field(default=None, repr=False)
+    client_id: str = "cdse-public"
+
+    def form(self) -> dict[str, str]:
+        """The fields of a password grant; with two factors, the code of this half minute."""
+        fields = {
+            "client_id": self.client_id,
+            "grant_type": "password",
+            "username": self.username,
+            "password": self.password,
+        }
+        if self.totp_secret:
+            import pyotp  # noqa: PLC0415 only accounts with two factors need it
+
+            fields["totp"] = pyotp.TOTP(self.totp_secret.replace(" ", "")).now()
+        return fields
+
+
+class _Granted(msgspec.Struct):
+    access_token: str
+    expires_in: float = 600.0
+    refresh_token: str | None = None
+    refresh_expires_in: float = 0.0
+
+
+class TokenSource:
+    """The token of one account.
+
+    Whoever needs it while it is being renewed waits for that one request. ``margin_s`` before its end it is renewed, by the refresh token
+    while that lasts, else by logging in again.
+    """
+
+    def __init__(
+        self,
+        http: Poster,
+        url: str,
+        login: Login,
+        *,
+        retry: RetryPolicy,
+        on_retry: OnRetry | None = None,
+        margin_s: float = MARGIN_S,
+    ) -> None:
+        self._http = http
+        self._url = url
+        self._login = login
+        self._retry = retry
+        self._on_retry = on_retry
+        self._margin_s = margin_s
+        self._lock = anyio.Lock()
+        self._token: str | None = None
+        self._good_until = 0.0
+        self._refresh: str | None = None
+        self._refresh_until = 0.0
+
+    async def token(self) -> str:
+        """A token that lasts a little longer.
+
+        Raises:
+            AccessDenied: the identity provider refuses the account.
+        """
+        async with self._lock:
+            if self._token is not None and time.monotonic() < self._good_until:
+                return self._token
+            return await self._renew()
+
+    def refused(self, token: str) -> None:
+        """The host did not take ``token``. The next asker gets a new one."""
+        if token == self._token:
+            self._token = None
+
+    async def _renew(self) -> str:
+        if self._refresh is not None and time.monotonic() < self._refresh_until:
+            try:
+                return await self._grant(
+                    {"client_id": self._login.client_id, "grant_type": "refresh_token", "refresh_token": self._refresh}
+                )
+            except AccessDenied:
+                self._refresh = None  # revoked or expired early: log in again
+        return await self._grant(self._login.form())
+
+    async def _grant(self, form: dict[str, str]) -> str:
+        body = urlencode(form).encode()
+
+        async def once() -> bytes:
+            try:
+                return await self._http.post(self._url, body, FORM)
+            except RequestRefused as error:
+                raise AccessDenied(str(error)) from error
+
+        try:
+            reply = await self._retry.call(once, self._on_retry)
+            granted = msgspec.json.decode(reply, type=_Granted)
+        except AccessDenied as error:
+            if form["grant_type"] != "password":
+                raise
+            raise LoginRefused(
+                f"the login was refused ({error}): check CDSE_USERNAME and CDSE_PASSWORD, and CDSE_TOTP_SECRET if the account "
+                "has two-factor login; accounts are made at https://dataspace.copernicus.eu"
+            ) from None
+        except msgspec.DecodeError as error:
+            raise CatalogueError(f"the identity provider's answer is not a token ({error})") from error
+        now = time.monotonic()
+        self._token = granted.access_token
+        self._good_until = now + granted.expires_in - min(self._margin_s, granted.expires_in / 4)
+        self._refresh = granted.refresh_token or self._refresh
+        if granted.refresh_token:
+            self._refresh_until = now + (granted.refresh_expires_in or granted.expires_in) - self._margin_s
+        return granted.access_token

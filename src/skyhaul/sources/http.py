@@ -1,0 +1,244 @@
+"""The one HTTP engine: requests, redirects followed by hand, errors mapped. Home of aiohttp.
+
+TLS is always verified (``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` add roots), proxy variables are honoured, there is no total
+timeout: a healthy slow transfer may last for hours, a silent one is given up after ``stall_s``.
+"""
+
+from __future__ import annotations
+
+import ssl
+import urllib.request
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from typing import Protocol
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+from yarl import URL
+
+from skyhaul.errors import (
+    AccessDenied,
+    ConnectionLost,
+    HostUnreachable,
+    HostUntrusted,
+    RequestRefused,
+    TokenRefused,
+)
+from skyhaul.protocols import Answer, Sign
+from skyhaul.sources.replies import error_of, without_secrets
+from skyhaul.version import __version__
+
+REDIRECTS_MAX = 8
+ERROR_BODY_BYTES = 16_384
+READ_BUFFER_BYTES = 1 << 18
+GOOD = frozenset({200, 201, 204, 206})
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+class Tokens(Protocol):
+    """Who can say what the account's token is."""
+
+    async def token(self) -> str:
+        """A token that is good for at least a request."""
+        ...
+
+    def refused(self, token: str) -> None:
+        """The host did not take ``token``: do not give it out again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ask:
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None = None
+    sign: Sign | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+
+
+class Http:
+    """Sessions of one run towards all hosts.
+
+    Args:
+        session: opened by :func:`opened`; closed there too.
+        tokens: gives the Bearer token; ``None`` for archives that need none.
+        trusted: ``host:port`` of the provider's own services, the only ones that the token is sent to.
+    """
+
+    def __init__(
+        self, session: aiohttp.ClientSession, *, tokens: Tokens | None = None, trusted: frozenset[str] = frozenset()
+    ) -> None:
+        self._session = session
+        self._tokens = tokens
+        self._trusted = trusted
+        self._answered: set[str] = set()
+
+    def with_tokens(self, tokens: Tokens, trusted: frozenset[str]) -> Http:
+        """The same connections, with an account."""
+        other = Http(self._session, tokens=tokens, trusted=trusted)
+        other._answered = self._answered
+        return other
+
+    @asynccontextmanager
+    async def open(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        bearer: bool = False,
+        sign: Sign | None = None,
+    ) -> AsyncIterator[Answer]:
+        """See :class:`skyhaul.protocols.Exchange`. A token that is refused is renewed once."""
+        ask = _Ask(method=method, url=url, headers=headers or {}, body=body, sign=sign)
+        host = urlsplit(url).netloc
+        try:
+            response = await self._authorised(ask, self._tokens if bearer else None)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._mapped(error, host) from error
+        self._answered.add(host)
+        try:
+            if response.status not in GOOD:
+                raise await _error(response)
+            yield Answer(
+                status=response.status,
+                url=str(response.url),
+                headers=_lower(response.headers),
+                chunks=self._chunks(response, host),
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._mapped(error, host) from error
+        finally:
+            # A connection with unread bytes cannot be used again.
+            response.release() if response.content.at_eof() else response.close()
+
+    async def get(self, url: str, *, bearer: bool = False) -> bytes:
+        """The whole body of a GET."""
+        async with self.open("GET", url, headers={"Accept": "application/json"}, bearer=bearer) as answer:
+            return b"".join([chunk async for chunk in answer.chunks])
+
+    async def post(self, url: str, body: bytes, media_type: str) -> bytes:
+        """The whole body of the answer to a POST."""
+        async with self.open("POST", url, headers={"Content-Type": media_type}, body=body) as answer:
+            return b"".join([chunk async for chunk in answer.chunks])
+
+    async def _authorised(self, ask: _Ask, tokens: Tokens | None) -> aiohttp.ClientResponse:
+        if tokens is None:
+            return await self._follow(ask)
+        token = await tokens.token()
+        response = await self._follow(replace(ask, token=token))
+        if response.status != HTTPStatus.UNAUTHORIZED:
+            return response
+        error = await _error(response)
+        response.release()
+        if not isinstance(error, TokenRefused):
+            raise error
+        tokens.refused(token)
+        return await self._follow(replace(ask, token=await tokens.token()))
+
+    async def _follow(self, ask: _Ask) -> aiohttp.ClientResponse:
+        seen = {ask.url}
+        while True:
+            response = await self._once(ask)
+            if response.status not in REDIRECTS or "Location" not in response.headers:
+                return response
+            target = urljoin(ask.url, response.headers["Location"])
+            response.release()
+            _check_redirect(ask.url, target, seen)
+            seen.add(target)
+            # RFC 9110 turns a POST into a GET on 303 alone; CDSE bursts must stay POST across a 301.
+            see_other = response.status == HTTPStatus.SEE_OTHER
+            ask = replace(
+                ask, url=target, method="GET" if see_other else ask.method, body=None if see_other else ask.body
+            )
+
+    async def _once(self, ask: _Ask) -> aiohttp.ClientResponse:
+        headers = dict(ask.headers)
+        if ask.token is not None and urlsplit(ask.url).netloc in self._trusted:
+            headers["Authorization"] = f"Bearer {ask.token}"
+        return await self._session.request(
+            ask.method,
+            URL(ask.url, encoded=True),
+            headers=ask.sign(ask.method, ask.url, headers) if ask.sign else headers,
+            data=ask.body,
+            allow_redirects=False,
+            proxy=proxy_of(ask.url),
+        )
+
+    async def _chunks(self, response: aiohttp.ClientResponse, host: str) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in response.content.iter_any():
+                yield chunk
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._mapped(error, host) from error
+
+    def _mapped(self, error: Exception, host: str) -> Exception:
+        match error:
+            case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | ssl.SSLError():
+                reason = getattr(error, "certificate_error", error)
+                return HostUntrusted(
+                    f"the TLS certificate of {host} does not verify ({reason}): set SSL_CERT_FILE to the roots that sign it"
+                )
+            case aiohttp.ClientProxyConnectionError():
+                return HostUnreachable(
+                    f"the proxy for {host} does not answer: check HTTPS_PROXY", known=host in self._answered
+                )
+            case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
+                why = without_secrets(str(getattr(error, "os_error", None) or "no answer in time"))
+                return HostUnreachable(
+                    f"{host} cannot be reached ({why}): check the network, the proxy variables and the provider's URLs",
+                    known=host in self._answered,
+                )
+            case aiohttp.InvalidURL():
+                return RequestRefused(f"{host}: not a URL that can be asked", status=400)
+            case TimeoutError():
+                return ConnectionLost(f"{host}: nothing heard for too long")
+            case _:
+                return ConnectionLost(f"{host}: the connection broke ({type(error).__name__})")
+
+
+def _check_redirect(url: str, target: str, seen: set[str]) -> None:
+    here, there = urlsplit(url), urlsplit(target)
+    if target in seen or len(seen) > REDIRECTS_MAX:
+        raise RequestRefused(f"{here.hostname} redirects in a circle", status=310)
+    if there.scheme not in {"http", "https"} or (here.scheme == "https" and there.scheme == "http"):
+        raise AccessDenied(f"{here.hostname} redirects to {there.scheme}://{there.hostname}, which is not safe")
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+async def _error(response: aiohttp.ClientResponse) -> Exception:
+    """The error of an unsuccessful answer; reads a little of its body."""
+    body = await response.content.read(ERROR_BODY_BYTES)
+    return error_of(response.status, str(response.url), _lower(response.headers), body)
+
+
+def proxy_of(url: str) -> str | None:
+    """The proxy that the environment names for ``url``, as curl and requests read it (``NO_PROXY`` honoured)."""
+    parts = urlsplit(url)
+    proxies = urllib.request.getproxies()
+    if not proxies or urllib.request.proxy_bypass(parts.hostname or ""):
+        return None
+    return proxies.get(parts.scheme) or proxies.get("all")
+
+
+@asynccontextmanager
+async def opened(*, stall_s: float = 60.0, connect_s: float = 20.0) -> AsyncIterator[Http]:
+    """An HTTP engine that lasts as long as the context."""
+    connector = aiohttp.TCPConnector(limit=0, ssl=ssl.create_default_context(), ttl_dns_cache=60)
+    session = aiohttp.ClientSession(
+        connector=connector,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_s, sock_read=stall_s),
+        headers={"User-Agent": f"skyhaul/{__version__}"},
+        auto_decompress=True,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        read_bufsize=READ_BUFFER_BYTES,
+    )
+    async with session:
+        yield Http(session)

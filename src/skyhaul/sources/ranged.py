@@ -1,0 +1,73 @@
+"""Reading a span of an object over HTTP, however it is authorised: what a reply to a ranged read must look like."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+from skyhaul.errors import ConnectionLost, ObjectChanged
+from skyhaul.model import ByteRange, RemoteObject, Route
+from skyhaul.protocols import Answer, Body, Exchange, Sign
+
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_PAGES = ("text/html", "application/json", "application/problem+json")
+
+
+class RangedSource:
+    """A :class:`~skyhaul.protocols.Source` over HTTP: with a Bearer token, with a signature, or with neither."""
+
+    def __init__(self, exchange: Exchange, *, route: Route, bearer: bool = False, sign: Sign | None = None) -> None:
+        self.route = route
+        self._exchange = exchange
+        self._bearer = bearer
+        self._sign = sign
+
+    @asynccontextmanager
+    async def read(self, obj: RemoteObject, span: ByteRange | None, *, etag: str | None) -> AsyncIterator[Body]:
+        """See :class:`skyhaul.protocols.Source`."""
+        headers = {"Accept-Encoding": "identity"}
+        if span is not None:
+            headers["Range"] = span.header()
+        if etag is not None and span is not None:
+            headers["If-Match"] = f'"{etag}"'
+        request = self._exchange.open("GET", obj.location, headers=headers, bearer=self._bearer, sign=self._sign)
+        async with request as answer:
+            yield body_of(answer, obj, span, etag)
+
+
+def body_of(answer: Answer, obj: RemoteObject, span: ByteRange | None, etag: str | None) -> Body:
+    """The answer as a body, once it is plain that it is what was asked for.
+
+    Raises:
+        ObjectChanged: another version or another size than the transfer began with.
+        ConnectionLost: a web page stands in the place of the object (some proxies answer so with status 200).
+    """
+    ranged, total = _extent(answer, span)
+    served_etag = _etag(answer.headers)
+    if etag is not None and served_etag is not None and served_etag != etag:
+        raise ObjectChanged(f"{obj.path}: its version is {served_etag} where {etag} was asked for")
+    media_type = answer.headers.get("content-type", "").split(";")[0].strip().lower()
+    if total is not None and obj.size is not None and total != obj.size:
+        if media_type in _PAGES:
+            raise ConnectionLost(f"{obj.path}: a page of type {media_type} came in its place")
+        raise ObjectChanged(f"{obj.path}: it has {total} bytes where {obj.size} were announced")
+    return Body(ranged=ranged, total=total, etag=served_etag, chunks=answer.chunks, media_type=media_type)
+
+
+def _extent(answer: Answer, span: ByteRange | None) -> tuple[bool, int | None]:
+    if answer.status != HTTPStatus.PARTIAL_CONTENT:
+        length = answer.headers.get("content-length")
+        return False, int(length) if length is not None else None
+    match = _CONTENT_RANGE.fullmatch(answer.headers.get("content-range", ""))
+    if match is None or span is None or int(match[1]) != span.start or int(match[2]) != span.stop - 1:
+        raise ConnectionLost(
+            f"the host served {answer.headers.get('content-range', 'no range')} for {span and span.header()}"
+        )
+    return True, None if match[3] == "*" else int(match[3])
+
+
+def _etag(headers: Mapping[str, str]) -> str | None:
+    text = headers.get("etag")
+    return text.removeprefix("W/").strip('"') if text else None

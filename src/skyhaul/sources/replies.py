@@ -1,0 +1,121 @@
+"""What a host means by its answer: statuses and error bodies turned into our errors (pure)."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import msgspec
+
+from skyhaul.errors import (
+    AccessDenied,
+    HostBusy,
+    LoginRefused,
+    ObjectChanged,
+    ObjectMissing,
+    ObjectOffline,
+    RemoteError,
+    RequestRefused,
+    TokenRefused,
+)
+
+_TAG = re.compile(r"<(?:style|script).*?</(?:style|script)>|<[^>]+>", re.DOTALL | re.IGNORECASE)
+_XML_FIELD = re.compile(r"<(Code|Message)>([^<]*)</\1>")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_SECRET_IN_URL = re.compile(r"([?&](?:token|access_token|X-Amz-[A-Za-z-]+|sig|key)=)[^&\s]+", re.IGNORECASE)
+SAID_MAX = 300
+KEYS_REFUSED = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed")
+BUSY = frozenset({408, 413, 425, 429, 500, 502, 503, 504})
+KINDS: Mapping[int, Callable[[str], RemoteError]] = {
+    202: ObjectOffline,
+    401: AccessDenied,
+    403: AccessDenied,
+    404: ObjectMissing,
+    410: ObjectMissing,
+    412: ObjectChanged,
+    416: ObjectChanged,
+}
+
+
+def error_of(status: int, url: str, headers: Mapping[str, str], body: bytes) -> RemoteError:
+    """The error that an unsuccessful answer stands for."""
+    host = urlsplit(url).hostname or "the host"
+    said = says(body)
+    message = f"{host} answered {status}" + (f": {said}" if said else "")
+    busy = status in BUSY or (status == HTTPStatus.FORBIDDEN and ("SlowDown" in said or "concurrent flows" in said))
+    if busy:
+        return HostBusy(message, status=status, retry_after_s=retry_after_s(headers))
+    if (
+        status == HTTPStatus.UNAUTHORIZED and "DAT-ZIP-609" not in said
+    ):  # 609: a token of the wrong kind, another is no better
+        return TokenRefused(message)
+    if any(code in said for code in KEYS_REFUSED):
+        return LoginRefused(
+            f"{message}: check CDSE_S3_ACCESS_KEY and CDSE_S3_SECRET_KEY (new keys take up to a minute to work)"
+        )
+    return KINDS.get(status, partial(RequestRefused, status=status))(message)
+
+
+def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """How long the host wants to be left alone: ``Retry-After`` as seconds or as a date; never more than an hour."""
+    text = headers.get("retry-after", "").strip()
+    if not text:
+        return None
+    try:
+        wait_s = float(text) if re.fullmatch(r"[0-9.]+", text) else _until(parsedate_to_datetime(text), now)
+    except ValueError:
+        return None
+    return min(max(wait_s, 0.0), 3600.0)
+
+
+def _until(moment: datetime, now: datetime | None) -> float:
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (aware - (now or datetime.now(UTC))).total_seconds()
+
+
+def says(body: bytes) -> str:
+    """What an error body says, in one line fit for a person: JSON, XML, HTML or text."""
+    text = body.decode("utf-8", "replace").strip()
+    return _tidy(_json_says(text) or _xml_says(text) or _TAG.sub(" ", text))
+
+
+def _tidy(text: str) -> str:
+    plain = _UNPRINTABLE.sub(" ", html.unescape(text))
+    short = " ".join(without_secrets(plain).split())
+    return short if len(short) <= SAID_MAX else short[: SAID_MAX - 1] + "…"
+
+
+def _json_says(text: str) -> str:
+    try:
+        reply = msgspec.json.decode(text.encode())
+    except msgspec.DecodeError:
+        return ""
+    return _flat(reply)
+
+
+def _flat(value: object) -> str:
+    match value:
+        case str():
+            return value
+        case list():
+            return "; ".join(filter(None, map(_flat, value)))
+        case dict():
+            keys = ("code", "error", "error_description", "reason", "message", "msg", "detail", "ErrorMessage", "input")
+            return " ".join(filter(None, (_flat(value[key]) for key in keys if key in value)))
+        case _:
+            return ""
+
+
+def _xml_says(text: str) -> str:
+    return " ".join(found for _, found in _XML_FIELD.findall(text)) if text.startswith("<") else ""
+
+
+def without_secrets(text: str) -> str:
+    """The text with tokens and signatures in URLs blotted out."""
+    return _SECRET_IN_URL.sub(r"\1***", text)

@@ -1,0 +1,111 @@
+"""S3 over the one HTTP engine: listing, credentials, header-signed requests. Home of aiobotocore.
+
+CDSE eodata: path-style addressing, signature version 4 in the ``Authorization`` header; presigned URLs are refused. Listing pages hold
+1000 keys; folder markers (keys ending ``/``) are not objects. An ETag is the MD5 of the object unless it holds ``-``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from urllib.parse import quote, unquote, urlencode, urlsplit
+from xml.etree.ElementTree import Element
+
+from aiobotocore.session import AioSession
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from defusedxml import ElementTree
+
+from skyhaul.errors import CatalogueError
+from skyhaul.protocols import Exchange
+
+EMPTY_SHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A key as a listing tells of it."""
+
+    key: str
+    size: int
+    etag: str
+
+
+class S3:
+    """One S3 endpoint seen through one pair of keys."""
+
+    def __init__(self, exchange: Exchange, *, endpoint: str, region: str, access_key: str, secret_key: str) -> None:
+        self._exchange = exchange
+        self._endpoint = endpoint.rstrip("/")
+        self._auth = S3SigV4Auth(Credentials(access_key, secret_key), "s3", region)
+
+    def sign(self, method: str, url: str, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """The headers with a signature for ``method`` on ``url`` (empty body)."""
+        request = AWSRequest(method=method, url=url, headers={**headers, "X-Amz-Content-SHA256": EMPTY_SHA256})
+        self._auth.add_auth(request)
+        return dict(request.headers.items())
+
+    def url(self, bucket: str, key: str) -> str:
+        """Where the object is: path-style, encoded as the signature needs it."""
+        return f"{self._endpoint}/{bucket}/{quote(key, safe='/-_.~')}"
+
+    async def listing(self, bucket: str, prefix: str) -> AsyncIterator[list[Listed]]:
+        """The objects below ``prefix``, a page at a time, in the order of their keys.
+
+        Raises:
+            RemoteError: the host did not answer.
+            CatalogueError: it did not answer with a listing.
+        """
+        token: str | None = None
+        while True:
+            page, token = await self.page(bucket, prefix, token)
+            yield page
+            if token is None:
+                return
+
+    async def page(self, bucket: str, prefix: str, token: str | None) -> tuple[list[Listed], str | None]:
+        """One page of a listing and the token of the next, ``None`` on the last."""
+        query = {"encoding-type": "url", "list-type": "2", "prefix": prefix}
+        if token is not None:
+            query["continuation-token"] = token
+        ordered = urlencode(sorted(query.items()), quote_via=quote, safe="-_.~")
+        async with self._exchange.open("GET", f"{self._endpoint}/{bucket}?{ordered}", sign=self.sign) as answer:
+            body = b"".join([chunk async for chunk in answer.chunks])
+        return parse_listing(body, host=urlsplit(self._endpoint).hostname or "the host")
+
+
+def parse_listing(body: bytes, *, host: str) -> tuple[list[Listed], str | None]:
+    """The objects of a ListObjectsV2 page, folder markers left out, and the continuation token."""
+    try:
+        root = ElementTree.fromstring(body)
+    except ElementTree.ParseError as error:
+        raise CatalogueError(f"{host}: its listing is not XML ({error})") from error
+    space = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
+    if root.tag != f"{space}ListBucketResult":
+        raise CatalogueError(f"{host}: its listing is a {root.tag.removeprefix(space)}")
+    decode = unquote if root.findtext(f"{space}EncodingType") == "url" else str
+    listed = [
+        _listed(entry, space, decode(entry.findtext(f"{space}Key") or "")) for entry in root.iter(f"{space}Contents")
+    ]
+    more = root.findtext(f"{space}IsTruncated") == "true"
+    token = root.findtext(f"{space}NextContinuationToken")
+    if more and not token:
+        raise CatalogueError(f"{host}: its listing goes on but does not say how")
+    return [entry for entry in listed if not entry.key.endswith("/")], token if more else None
+
+
+def _listed(entry: Element, space: str, key: str) -> Listed:
+    size = entry.findtext(f"{space}Size") or ""
+    if not key or not size.isdigit():
+        raise CatalogueError(f"a listed object has key {key!r} and size {size!r}")
+    return Listed(key=key, size=int(size), etag=(entry.findtext(f"{space}ETag") or "").strip('"'))
+
+
+async def profile_keys(profile: str) -> tuple[str, str] | None:
+    """The pair of keys that ``profile`` of this machine's AWS configuration holds, if any."""
+    credentials = await AioSession(profile=profile).get_credentials()
+    if credentials is None:
+        return None
+    frozen = await credentials.get_frozen_credentials()
+    return frozen.access_key, frozen.secret_key
