@@ -1,0 +1,327 @@
+"""What skyhaul remembers of a destination: ``<destination>/.skyhaul/journal.db``. Home of sqlite3.
+
+Rows are facts in the past tense; what is left to do is a query over them. One task commits whatever is waiting; a fact that is
+not yet committed when the process dies costs at most the bytes it tells of. The journal can be deleted: files that are there are then
+verified again instead of fetched.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+from anyio import to_thread
+
+from skyhaul.errors import DiskFull, JournalError, SinkError
+from skyhaul.model import ByteRange, Checksum, ProductResult, Report
+
+T = TypeVar("T")
+Params = tuple[Any, ...]
+
+FOLDER = ".skyhaul"
+VERSION = 1
+SCHEMA = """
+CREATE TABLE runs (id INTEGER PRIMARY KEY, started_s REAL NOT NULL, ended_s REAL, title TEXT NOT NULL, exit_code INTEGER, report TEXT);
+CREATE TABLE slices (run INTEGER NOT NULL, name TEXT NOT NULL, products INTEGER, error TEXT, PRIMARY KEY (run, name)) WITHOUT ROWID;
+CREATE TABLE products (id TEXT PRIMARY KEY, name TEXT NOT NULL, wish TEXT NOT NULL, state TEXT NOT NULL, path TEXT, bytes INTEGER,
+    seconds REAL, level TEXT, attempts INTEGER, kind TEXT, error TEXT, at_s REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX products_by_state ON products (state);
+CREATE TABLE files (product TEXT NOT NULL, path TEXT NOT NULL, size INTEGER, etag TEXT, algorithm TEXT, digest TEXT, level TEXT,
+    PRIMARY KEY (product, path)) WITHOUT ROWID;
+CREATE TABLE spans (product TEXT NOT NULL, path TEXT NOT NULL, start INTEGER NOT NULL, stop INTEGER NOT NULL,
+    PRIMARY KEY (product, path, start)) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownProduct:
+    """What the journal says of a product: its state, what was wanted of it, where it is, and the sizes of its files."""
+
+    state: str
+    wish: str
+    path: str
+    files: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownFile:
+    """What the journal says of an object: what pinned it, the level that was reached if it is whole, else the spans on disk."""
+
+    size: int | None
+    etag: str | None
+    level: str | None
+    spans: tuple[ByteRange, ...]
+
+
+class Journal:
+    """The facts of one destination. Opened by :func:`opened`, which also runs its writer."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        self._lock = anyio.Lock()
+        self._waiting: list[tuple[str, Params]] = []
+        self._news = anyio.Event()
+        self._run = 0
+
+    # facts
+
+    def put(self, statement: str, *params: object) -> None:
+        """Queue a fact. Never blocks; facts are committed in the order they came."""
+        self._waiting.append((statement, params))
+        self._news.set()
+
+    def slice_read(self, name: str, products: int | None, error: str | None = None) -> None:
+        """A slice of the query was read to its end, or could not be."""
+        self.put("INSERT OR REPLACE INTO slices VALUES (?, ?, ?, ?)", self._run, name, products, error)
+
+    def product(self, result: ProductResult, wish: str) -> None:
+        """A product reached a state."""
+        self.put(
+            "INSERT OR REPLACE INTO products VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            result.id, result.name, wish, result.state, result.path, result.bytes, result.seconds, result.level,
+            result.attempts, result.kind, result.error, time.time(),
+        )  # fmt: skip
+
+    def begun(self, product: str, path: str, *, size: int | None, etag: str | None) -> None:
+        """Fetching an object began anew: spans of another version are forgotten."""
+        self.put("DELETE FROM spans WHERE product = ? AND path = ?", product, path)
+        self.put("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, NULL, NULL, NULL)", product, path, size, etag)
+
+    def span(self, product: str, path: str, span: ByteRange) -> None:
+        """Bytes are on disk. A span that begins where another did replaces it."""
+        self.put("INSERT OR REPLACE INTO spans VALUES (?, ?, ?, ?)", product, path, span.start, span.stop)
+
+    def whole(
+        self, product: str, path: str, *, size: int, etag: str | None, checksum: Checksum | None, level: str
+    ) -> None:
+        """An object is on disk and verified."""
+        self.put(
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
+            product, path, size, etag, checksum.algorithm if checksum else None, checksum.value if checksum else None, level,
+        )  # fmt: skip
+        self.put("DELETE FROM spans WHERE product = ? AND path = ?", product, path)
+
+    def forget(self, product: str, path: str) -> None:
+        """Nothing of an object is on disk any more."""
+        self.put("DELETE FROM spans WHERE product = ? AND path = ?", product, path)
+        self.put("DELETE FROM files WHERE product = ? AND path = ?", product, path)
+
+    # queries
+
+    async def known(self, product: str) -> KnownProduct | None:
+        """What is known of a product that reached a state."""
+
+        def ask(db: sqlite3.Connection) -> KnownProduct | None:
+            row = db.execute("SELECT state, wish, path FROM products WHERE id = ?", (product,)).fetchone()
+            if row is None:
+                return None
+            files = db.execute("SELECT path, size FROM files WHERE product = ? AND level IS NOT NULL", (product,))
+            return KnownProduct(state=row[0], wish=row[1], path=row[2] or "", files=tuple(files.fetchall()))
+
+        return await self._ask(ask)
+
+    async def files(self, product: str) -> dict[str, KnownFile]:
+        """What is known of a product's objects that were begun, by their paths."""
+
+        def ask(db: sqlite3.Connection) -> dict[str, KnownFile]:
+            spans: dict[str, list[ByteRange]] = {}
+            for path, start, stop in db.execute("SELECT path, start, stop FROM spans WHERE product = ?", (product,)):
+                spans.setdefault(path, []).append(ByteRange(start=start, stop=stop))
+            files = db.execute("SELECT path, size, etag, level FROM files WHERE product = ?", (product,))
+            return {
+                path: KnownFile(size=size, etag=etag, level=level, spans=tuple(spans.get(path, ())))
+                for path, size, etag, level in files
+            }
+
+        return await self._ask(ask)
+
+    # runs
+
+    async def begin_run(self, title: str) -> None:
+        """Note that a run began."""
+
+        def ask(db: sqlite3.Connection) -> int:
+            with db:
+                made = db.execute("INSERT INTO runs (started_s, title) VALUES (?, ?)", (time.time(), title))
+            return made.lastrowid or 0
+
+        self._run = await self._ask(ask)
+
+    def end_run(self, report: Report) -> None:
+        """Note how the run ended."""
+        text = json.dumps(
+            {"found": report.found, "verified": report.verified, "present": report.present, "bytes": report.bytes}
+        )
+        self.put(
+            "UPDATE runs SET ended_s = ?, exit_code = ?, report = ? WHERE id = ?",
+            time.time(), report.exit_code, text, self._run,
+        )  # fmt: skip
+
+    # writing
+
+    async def write(self) -> None:
+        """Commit facts as they come, for as long as the journal is open."""
+        while True:
+            await self._news.wait()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Commit every fact that waits."""
+        async with self._lock:
+            self._news = anyio.Event()
+            batch, self._waiting = self._waiting, []
+            if batch:
+                await to_thread.run_sync(self._commit, batch)
+
+    def _commit(self, batch: Iterable[tuple[str, Params]]) -> None:
+        with journalling(self.path), self._connection as db:
+            for statement, params in batch:
+                db.execute(statement, params)
+
+    async def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        def ask() -> T:
+            with journalling(self.path):
+                return question(self._connection)
+
+        await self.flush()
+        async with self._lock:
+            return await to_thread.run_sync(ask)
+
+
+class journalling:  # noqa: N801 reads as a verb where it is used
+    """Turn what SQLite refuses into one sentence."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+            raise DiskFull(f"{self._path}: no space left on device") from error
+        if isinstance(error, sqlite3.Error):
+            raise JournalError(
+                f"{self._path}: the journal cannot be used ({error}); move it away to begin a new one: files that are there "
+                "are verified, not fetched again"
+            ) from error
+
+
+@asynccontextmanager
+async def opened(destination: Path) -> AsyncIterator[Journal]:
+    """The journal of ``destination``, with its writer running. One process at a time.
+
+    Raises:
+        SinkError: the folder cannot be written, or another skyhaul works in it.
+        JournalError: the file is not a journal of ours.
+    """
+    folder = destination / FOLDER
+    lock_fd = await to_thread.run_sync(_lock, folder)
+    try:
+        journal = await to_thread.run_sync(_open, folder / "journal.db")
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(journal.write)
+                try:
+                    yield journal
+                finally:
+                    tasks.cancel_scope.cancel()
+                    with anyio.CancelScope(shield=True):
+                        await journal.flush()
+        finally:
+            journal._connection.close()  # noqa: SLF001 opened here, closed here
+    finally:
+        os.close(lock_fd)
+
+
+def _lock(folder: Path) -> int:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise SinkError(f"{folder}: {os.strerror(error.errno or 0)}") from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise SinkError(
+            f"{folder.parent}: another skyhaul is working in this folder; wait for it, or use another --into"
+        ) from None
+    except OSError:
+        pass  # file systems without locks (some Lustre mounts): one process at a time is then the user's care
+    return fd
+
+
+def _open(path: Path) -> Journal:
+    with journalling(path):
+        connection = sqlite3.connect(path, timeout=30.0, check_same_thread=False)
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        if found > VERSION:
+            connection.close()
+            raise JournalError(f"{path}: written by a newer skyhaul (schema {found}, this one knows {VERSION})")
+        connection.execute("PRAGMA journal_mode = WAL")
+        # Durable across a kill as it is; across a power cut the last facts may be gone, which costs bytes, never truth:
+        # every file is verified before it is published.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        if found == 0:
+            connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+        return Journal(path, connection)
+
+
+def status(destination: Path) -> dict[str, Any]:
+    """What the journal of ``destination`` knows, in figures; read-only.
+
+    Raises:
+        JournalError: there is no journal, or it cannot be read.
+    """
+    path = destination / FOLDER / "journal.db"
+    if not path.is_file():
+        raise JournalError(
+            f"{destination}: no journal here ({FOLDER}/journal.db); nothing was downloaded into this folder yet"
+        )
+    with journalling(path):
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=30.0)
+        try:
+            return _figures(connection, destination)
+        finally:
+            connection.close()
+
+
+def _figures(db: sqlite3.Connection, destination: Path) -> dict[str, Any]:
+    def rows(question: str) -> Sequence[Params]:
+        return db.execute(question).fetchall()
+
+    run = next(iter(rows("SELECT id, started_s, ended_s, title, exit_code FROM runs ORDER BY id DESC LIMIT 1")), None)
+    begun = rows("SELECT count(*), coalesce(sum(stop - start), 0) FROM spans")[0]
+    return {
+        "destination": str(destination),
+        "products": dict(rows("SELECT state, count(*) FROM products GROUP BY state ORDER BY state")),
+        "bytes": rows("SELECT coalesce(sum(bytes), 0) FROM products WHERE state = 'verified'")[0][0],
+        "levels": dict(
+            rows("SELECT level, count(*) FROM products WHERE state = 'verified' GROUP BY level ORDER BY level")
+        ),
+        "bytes_begun": begun[1],
+        "failures": [
+            {"name": name, "kind": kind, "error": error}
+            for name, kind, error in rows(
+                "SELECT name, kind, error FROM products WHERE state = 'failed' ORDER BY name LIMIT 1000"
+            )
+        ],
+        "incomplete": [
+            {"slice": name, "error": error}
+            for name, error in rows(
+                "SELECT name, error FROM slices WHERE error IS NOT NULL AND run = (SELECT max(id) FROM runs)"
+            )
+        ],
+        "last_run": run and dict(zip(("id", "started_s", "ended_s", "title", "exit_code"), run, strict=True)),
+    }
