@@ -1,0 +1,3 @@
+"""From an object to a verified file."""
+
+from __future__ import annotations

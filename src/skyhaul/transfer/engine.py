@@ -1,0 +1,186 @@
+"""One transfer, whatever its source: look what is there, read what is missing, verify, commit.
+
+The promises are those of the architecture: only bytes of one version are joined, a file gets its name when it is verified, what an
+interruption leaves is used by the next attempt or run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from anyio import CapacityLimiter, to_thread
+
+from skyhaul.errors import IntegrityError, ObjectChanged, SkyhaulError
+from skyhaul.events import Flow, Meter, TransferFinished, TransferStarted
+from skyhaul.journal import Journal, KnownFile
+from skyhaul.limits import Allowance
+from skyhaul.model import ByteRange, Checksum, Failed, Outcome, RemoteObject, Route, Verified
+from skyhaul.protocols import Emit, Source
+from skyhaul.retry import RetryPolicy
+from skyhaul.transfer import checksum as digests
+from skyhaul.transfer.fetch import Fetch, Ledger
+from skyhaul.transfer.sink import PartFile, is_intact
+
+WRITERS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """An object on its way: ``staged`` is where it is put together, ``final`` where it may be already."""
+
+    product: str
+    name: str
+    obj: RemoteObject
+    staged: Path
+    final: Path
+    known: KnownFile | None = None
+
+    @property
+    def checksum(self) -> Checksum | None:
+        """What the bytes are verified against."""
+        return digests.strongest(self.obj.checksums)
+
+    @property
+    def level(self) -> str:
+        """The level that its verification reaches."""
+        return digests.level(self.checksum) if self.checksum else "length"
+
+
+class Engine:
+    """Carries out transfers under one account's allowance."""
+
+    def __init__(
+        self,
+        *,
+        sources: Mapping[Route, Source],
+        allowance: Allowance,
+        retry: RetryPolicy,
+        journal: Journal,
+        meter: Meter,
+        emit: Emit,
+    ) -> None:
+        self._sources = sources
+        self._allowance = allowance
+        self._retry = retry
+        self._journal = journal
+        self._meter = meter
+        self._emit = emit
+        self._threads = CapacityLimiter(WRITERS)
+
+    async def carry_out(self, transfer: Transfer) -> Outcome:
+        """Bring one object to disk, verified. An expected failure is a value, not an exception."""
+        ledger = Ledger()
+        try:
+            return await self._settled(transfer, ledger)
+        except SkyhaulError as error:
+            return Failed(
+                path=transfer.obj.path,
+                kind=error.kind,
+                error=str(error),
+                attempts=ledger.attempts,
+                exit_code=error.exit_code,
+                fatal=error.fatal,
+            )
+
+    async def _settled(self, transfer: Transfer, ledger: Ledger) -> Verified:
+        if (there := await self._already(transfer)) is not None:
+            return there
+        try:
+            return await self._fetched(transfer, ledger)
+        except (IntegrityError, ObjectChanged) as error:
+            # Once more from nothing. It may have been replaced since it was listed, so what the listing said of its version is
+            # dropped; what was said of its content is not.
+            self._emit(ledger.failed(transfer.obj, error, wait_s=0.0))
+            self._journal.forget(transfer.product, transfer.obj.path)
+            return await self._fetched(replace(transfer, known=None, obj=_unpinned(transfer.obj, error)), ledger)
+
+    async def _already(self, transfer: Transfer) -> Verified | None:
+        """The object, if an earlier run brought it: trusted as far as the journal knows it, else verified again."""
+        known, obj, checksum = transfer.known, transfer.obj, transfer.checksum
+        trusted = known is not None and known.level is not None and known.etag == obj.etag
+
+        def look() -> int | None:
+            for path in (transfer.staged, transfer.final):
+                if not path.is_file() or path.is_symlink():
+                    continue
+                size = path.stat().st_size
+                if obj.size in {None, size} and (trusted or is_intact(path, checksum)):
+                    return size
+            return None
+
+        size = await to_thread.run_sync(look, limiter=self._threads)
+        if size is None:
+            return None
+        if not trusted:
+            self._whole(transfer, size, transfer.level)
+        level = known.level if known is not None and known.level else transfer.level
+        return Verified(path=obj.path, size=size, level=level, seconds=0.0, attempts=0, fetched=0)
+
+    async def _fetched(self, transfer: Transfer, ledger: Ledger) -> Verified:
+        obj = transfer.obj
+        file = PartFile(transfer.staged, transfer.checksum, _resumable(transfer))
+        await to_thread.run_sync(file.open, limiter=self._threads)
+        flow = Flow(product=transfer.name, path=obj.path, route=obj.route, size=obj.size, done=sum(map(len, file.done)))
+        self._meter.flows[transfer.product, obj.path] = flow
+        if not file.done:
+            self._journal.begun(transfer.product, obj.path, size=obj.size, etag=obj.etag)
+        self._emit(TransferStarted(product=transfer.name, path=obj.path, size=obj.size, offset=flow.done))
+        fetch = Fetch(
+            source=self._sources[obj.route],
+            allowance=self._allowance,
+            retry=self._retry,
+            meter=self._meter,
+            emit=self._emit,
+            threads=self._threads,
+            note=lambda span: self._journal.span(transfer.product, obj.path, span),
+            obj=obj,
+            file=file,
+            flow=flow,
+            ledger=ledger,
+            seams=transfer.checksum is None,
+        )
+        try:
+            size = await fetch.run()
+            flow.verifying = True
+            await to_thread.run_sync(file.seal, size, limiter=self._threads)
+        finally:
+            self._meter.flows.pop((transfer.product, obj.path), None)
+            file.close()
+        self._whole(transfer, size, transfer.level)
+        seconds = time.monotonic() - flow.started_s
+        self._emit(
+            TransferFinished(product=transfer.name, path=obj.path, bytes=size, seconds=seconds, level=transfer.level)
+        )
+        return Verified(
+            path=obj.path,
+            size=size,
+            level=transfer.level,
+            seconds=seconds,
+            attempts=ledger.attempts,
+            fetched=ledger.fetched,
+        )
+
+    def _whole(self, transfer: Transfer, size: int, level: str) -> None:
+        obj = transfer.obj
+        self._journal.whole(
+            transfer.product, obj.path, size=size, etag=obj.etag, checksum=transfer.checksum, level=level
+        )
+
+
+def _resumable(transfer: Transfer) -> tuple[ByteRange, ...]:
+    """The spans of an earlier run that may be gone on from: of the same version, from a host that serves ranges."""
+    known, obj = transfer.known, transfer.obj
+    pinned = obj.etag is not None or transfer.checksum is not None
+    same = known is not None and known.size == obj.size and known.etag == obj.etag
+    return known.spans if known is not None and same and pinned and obj.ranges else ()
+
+
+def _unpinned(obj: RemoteObject, error: SkyhaulError) -> RemoteObject:
+    """The object without what its listing said of its version, if the version is what has changed."""
+    if not isinstance(error, ObjectChanged):
+        return obj
+    kept = tuple(checksum for checksum in obj.checksums if checksum.origin != "etag")
+    return replace(obj, etag=None, size=None if kept else obj.size, checksums=kept)

@@ -1,0 +1,112 @@
+"""``manifest.safe`` and ``xfdumanifest.xml``: the files that a product says it has, with their digests (pure).
+
+What real manifests get wrong, and is borne here: sizes (Sen2Cor products of baselines N0207 and N9999), absolute paths of the processing
+host (N0208 of May 2018), hrefs with and without ``./``, hex in both cases.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from xml.etree.ElementTree import Element
+
+from defusedxml import DefusedXmlException, ElementTree
+
+from skyhaul.errors import IntegrityError
+from skyhaul.model import Checksum, RemoteObject
+from skyhaul.protocols import Wish
+
+NAMES = ("manifest.safe", "xfdumanifest.xml")
+_INSIDE = re.compile(r"/((?:GRANULE|DATASTRIP|HTML|AUX_DATA|rep_info)/.+)$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A file of the product. ``size`` is what the manifest claims, which is not always true: the digest decides."""
+
+    path: str
+    size: int
+    checksum: Checksum
+
+
+def is_manifest(path: str) -> bool:
+    """Whether ``path``, inside the product, is its manifest."""
+    return path in NAMES
+
+
+def parse(body: bytes) -> tuple[Listed, ...]:
+    """The files that a manifest lists.
+
+    Raises:
+        IntegrityError: it is not well-formed, cut short, or lists a file twice with different digests.
+    """
+    try:
+        root = ElementTree.fromstring(body)
+    except (ElementTree.ParseError, DefusedXmlException) as error:
+        raise IntegrityError(f"the manifest is not well-formed XML ({error})") from error
+    if not root.tag.endswith("}XFDU"):
+        raise IntegrityError(f"the manifest's root element is {root.tag}, not XFDU")
+    by_path: dict[str, Listed] = {}
+    for listed in _listed(root):
+        earlier = by_path.setdefault(listed.path, listed)
+        if earlier.checksum != listed.checksum:
+            raise IntegrityError(f"the manifest lists {listed.path} twice with different digests")
+    if not by_path:
+        raise IntegrityError("the manifest lists no files")
+    return tuple(by_path.values())
+
+
+def _listed(root: Element) -> Iterator[Listed]:
+    for stream in root.iter("byteStream"):
+        location, checksum = stream.find("fileLocation"), stream.find("checksum")
+        if location is None or checksum is None or not checksum.text:
+            raise IntegrityError("the manifest has a file without a location or a digest")
+        yield Listed(
+            path=inside(location.get("href", "")),
+            size=int(stream.get("size", "0")),
+            checksum=Checksum(
+                algorithm=checksum.get("checksumName", "").upper(),
+                value=checksum.text.strip().lower(),
+                origin="manifest",
+            ),
+        )
+
+
+def inside(href: str) -> str:
+    """The path inside the product that an href means."""
+    if not href.startswith("/"):
+        return href.removeprefix("./")
+    match = _INSIDE.search(href)
+    return match[1] if match else href.lstrip("/")
+
+
+def wanted(path: str, wish: Wish) -> bool:
+    """Whether a file of a product is wanted: a glob matches its path inside the product, or its name."""
+    name = path.rpartition("/")[2]
+
+    def matches(pattern: str) -> bool:
+        return fnmatchcase(path, pattern) or fnmatchcase(name, pattern)
+
+    return (not wish.only or any(map(matches, wish.only))) and not any(map(matches, wish.exclude))
+
+
+def with_manifest(objects: Sequence[RemoteObject], body: bytes, wish: Wish) -> list[RemoteObject]:
+    """The objects with the digests that their product's manifest states.
+
+    Raises:
+        IntegrityError: the manifest is broken, or lists wanted files that the archive does not have.
+    """
+    listed = {entry.path: entry.checksum for entry in parse(body)}
+    there = {obj.path for obj in objects}
+    absent = sorted(path for path in listed if path not in there and wanted(path, wish))
+    if absent:
+        raise IntegrityError(
+            f"the manifest lists {len(absent)} files that the archive does not have, the first is {absent[0]}"
+        )
+    return [_stated(obj, listed.get(obj.path)) for obj in objects]
+
+
+def _stated(obj: RemoteObject, checksum: Checksum | None) -> RemoteObject:
+    return obj if checksum is None else replace(obj, checksums=(checksum, *obj.checksums))

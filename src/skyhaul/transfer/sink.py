@@ -1,0 +1,230 @@
+"""Files on disk: ``.part`` while bytes arrive, verified before they get a name, made durable before they are published.
+
+Everything here blocks and belongs on a thread, in pieces of a mebibyte or more.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from skyhaul.errors import DiskFull, IntegrityError, SinkError
+from skyhaul.model import ByteRange, Checksum
+from skyhaul.transfer import checksum as digests
+from skyhaul.transfer import parts
+
+BLOCK_BYTES = 1 << 20
+CATCH_UP_BYTES = 8 << 20
+IOV_MAX = 512
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses into one sentence.
+
+    Raises:
+        DiskFull: no space, or no quota.
+        SinkError: read-only, no permission, a vanished mount, an I/O error.
+    """
+    try:
+        yield
+    except OSError as error:
+        kind = DiskFull if error.errno in _FULL else SinkError
+        raise kind(f"{path}: {os.strerror(error.errno or 0) if error.errno else error}") from error
+
+
+class PartFile:
+    """One object on its way to disk, hashed as its front grows.
+
+    Args:
+        path: its name once it is verified; until then it is ``<path>.part``.
+        expected: what to verify against; ``None`` leaves the length.
+        done: the spans that an earlier attempt or run wrote.
+    """
+
+    def __init__(self, path: Path, expected: Checksum | None, done: Iterable[ByteRange] = ()) -> None:
+        self.path = path
+        self.part = path.with_name(path.name + ".part")
+        self.done = parts.merged(done)
+        self._expected = expected
+        self._lock = threading.Lock()
+        self._fd: int | None = None
+        self._hash = self._new_hash()
+        self._hashed = 0
+
+    def open(self) -> None:
+        """Create the file, or open what an earlier run left; spans beyond its end are forgotten."""
+        with writing(self.part):
+            self.part.parent.mkdir(parents=True, exist_ok=True)
+            self._fd = os.open(self.part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            length = os.fstat(self._fd).st_size
+            self.done = [span for span in self.done if span.stop <= length]
+            if not self.done:
+                os.ftruncate(self._fd, 0)
+
+    def write(self, offset: int, chunks: Sequence[bytes]) -> None:
+        """Put ``chunks`` at ``offset``."""
+        with writing(self.part):
+            stop = self._put(offset, chunks)
+        with self._lock:
+            self.done = parts.merged([*self.done, ByteRange(start=offset, stop=stop)])
+            if self._hash is not None and offset == self._hashed:
+                for chunk in chunks:
+                    self._hash.update(chunk)
+                self._hashed = stop
+            self._catch_up(CATCH_UP_BYTES)
+
+    def read(self, span: ByteRange) -> bytes:
+        """Bytes that were written before."""
+        with writing(self.part):
+            return os.pread(self._file, len(span), span.start)
+
+    def restart(self) -> None:
+        """Forget every byte."""
+        with writing(self.part):
+            os.ftruncate(self._file, 0)
+        self.done = []
+        self._hash = self._new_hash()
+        self._hashed = 0
+
+    def seal(self, size: int) -> None:
+        """Verify, and give the file its name.
+
+        Raises:
+            IntegrityError: length or digest is wrong; the ``.part`` stays as evidence.
+        """
+        with self._lock, writing(self.part):
+            length = os.fstat(self._file).st_size
+            if length != size or parts.front(self.done) != size:
+                raise IntegrityError(f"{self.path.name}: it has {length} bytes where {size} are right")
+            self._catch_up(size)
+            if self._expected is not None and self._hash is not None:
+                digests.check(self.path.name, self._expected, self._hash.hexdigest())
+            self.close()
+            self.part.replace(self.path)
+
+    def close(self) -> None:
+        """Give the file descriptor back. The bytes stay."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    @property
+    def _file(self) -> int:
+        if self._fd is None:
+            raise SinkError(f"{self.part}: the file is not open")
+        return self._fd
+
+    def _new_hash(self) -> digests.Hash | None:
+        return digests.NEW[self._expected.algorithm]() if self._expected else None
+
+    def _put(self, offset: int, chunks: Sequence[bytes]) -> int:
+        for first in range(0, len(chunks), IOV_MAX):
+            views = [memoryview(chunk) for chunk in chunks[first : first + IOV_MAX]]
+            while views:
+                written = os.pwritev(self._file, views, offset)
+                offset += written
+                views = _after(views, written)
+        return offset
+
+    def _catch_up(self, at_most: int) -> None:
+        """Hash what lies in the file beyond the hashed front: parts that overtook it, or an earlier run's bytes."""
+        if self._hash is None:
+            return
+        stop = min(parts.front(self.done), self._hashed + at_most)
+        while self._hashed < stop:
+            block = os.pread(self._file, min(BLOCK_BYTES, stop - self._hashed), self._hashed)
+            self._hash.update(block)
+            self._hashed += len(block)
+
+
+def _after(views: list[memoryview], written: int) -> list[memoryview]:
+    """What is left of ``views`` after a write that took ``written`` bytes."""
+    for index, view in enumerate(views):
+        if written < len(view):
+            return [view[written:], *views[index + 1 :]]
+        written -= len(view)
+    return []
+
+
+def digest_of(path: Path, algorithm: str) -> str:
+    """The digest of a file, in lower-case hex."""
+    found = digests.NEW[algorithm]()
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(BLOCK_BYTES):
+            found.update(block)
+    return found.hexdigest()
+
+
+def is_intact(path: Path, expected: Checksum | None) -> bool:
+    """Whether a file that is already there has the content that is wanted; without a checksum nobody can tell."""
+    return expected is not None and digest_of(path, expected.algorithm) == expected.value
+
+
+def publish(staged: Path, final: Path) -> None:
+    """Give a verified file or tree its final name, durably.
+
+    A tree that is there already (another part of the same product) takes the new files in, one atomic rename each.
+
+    Raises:
+        SinkError: the disk refuses.
+    """
+    with writing(final):
+        _make_durable(staged)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        if staged.is_dir() and final.is_dir():
+            _merge(staged, final)
+        else:
+            staged.replace(final)
+        _fsync(final.parent)
+
+
+def _merge(staged: Path, final: Path) -> None:
+    for path in sorted(staged.rglob("*")):
+        target = final / path.relative_to(staged)
+        if path.is_dir():
+            target.mkdir(exist_ok=True)
+        else:
+            path.replace(target)
+    for folder in [final, *(path for path in final.rglob("*") if path.is_dir())]:
+        _fsync(folder)
+    shutil.rmtree(staged)
+
+
+def _make_durable(staged: Path) -> None:
+    for path in [staged, *staged.rglob("*")] if staged.is_dir() else [staged]:
+        _fsync(path)
+
+
+def _fsync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def free_bytes(folder: Path) -> int:
+    """Space left for us on the file system that ``folder``, or its nearest existing parent, lies on."""
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def check_writable(folder: Path) -> None:
+    """Find out before any byte is fetched whether the destination takes files.
+
+    Raises:
+        SinkError: it does not; says why.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".skyhaul-probe-{os.getpid()}"
+        probe.write_bytes(b"\0")
+        probe.unlink()
