@@ -1,0 +1,283 @@
+"""A product put together: what an earlier run left, its objects, its files below the destination.
+
+A product is assembled in ``<destination>/.skyhaul/incoming/<id>`` and gets its final name when all of it is verified: a product folder
+that is there is whole.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+
+from anyio import to_thread
+
+from skyhaul.errors import IntegrityError, UnsafeName
+from skyhaul.events import ProductExpanded
+from skyhaul.journal import FOLDER, Journal, KnownFile
+from skyhaul.limits import Allowance
+from skyhaul.model import Failed, Outcome, Product, ProductResult, RemoteObject
+from skyhaul.pipeline import Job
+from skyhaul.protocols import Emit, Provider, Wish
+from skyhaul.retry import RetryPolicy
+from skyhaul.transfer import checksum as digests
+from skyhaul.transfer import manifest
+from skyhaul.transfer.engine import Engine, Transfer
+from skyhaul.transfer.layout import collisions, product_path, safe_path
+from skyhaul.transfer.sink import is_intact, publish, writing
+from skyhaul.transfer.unpack import is_zip, unpack
+
+LEVELS = (*(name.lower() for name in digests.NEW), "manifest", "etag", "zip", "length")
+"""How a file can have been verified, strongest first."""
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is wanted of every product, and where it goes."""
+
+    destination: Path
+    wish: Wish
+    layout: str = "{name}"
+    extract: bool = True
+    keep_archive: bool = False
+    require_verified: bool = False
+
+    @property
+    def key(self) -> str:
+        """What the journal compares: results of the same key are the same files."""
+        if self.wish.whole and self.extract:
+            return "whole"
+        return repr((sorted(self.wish.only), sorted(self.wish.exclude), self.extract))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly:
+    """The craft of the line (see :class:`skyhaul.pipeline.Craft`) for one destination."""
+
+    order: Order
+    provider: Provider
+    engine: Engine
+    journal: Journal
+    allowance: Allowance
+    retry: RetryPolicy
+    emit: Emit
+    known: dict[str, dict[str, KnownFile]] = field(default_factory=dict)
+
+    async def present(self, product: Product) -> ProductResult | None:
+        """The result of an earlier run, if its files are still there; what the journal does not know is verified again."""
+        known = await self.journal.known(product.id)
+        if known is None:
+            return await self._adopted(product)
+        if known.state != "verified" or known.wish not in {"whole", self.order.key}:
+            return None
+        place = self.order.destination / known.path
+
+        def there() -> bool:
+            if place.is_file():
+                return [size for _, size in known.files] == [place.stat().st_size]
+            return bool(known.files) and all(_has(place / path, size) for path, size in known.files)
+
+        if not await to_thread.run_sync(there):
+            return None
+        size = sum(size for _, size in known.files)
+        return ProductResult(id=product.id, name=product.name, state="present", path=known.path, bytes=size)
+
+    async def _adopted(self, product: Product) -> ProductResult | None:
+        """A product that is there although the journal does not know it: its journal was deleted, or the process killed too early."""
+        path = product_path(product, self.order.layout)
+        level, files = await to_thread.run_sync(_intact, self.order.destination / path, product)
+        if level is None or not self.order.wish.whole:
+            return None
+        result = ProductResult(
+            id=product.id,
+            name=product.name,
+            state="verified",
+            path=str(path),
+            bytes=sum(size for _, size in files),
+            level=level,
+        )
+        self._record(result, files)
+        return replace(result, state="present")
+
+    async def expand(self, product: Product) -> Job:
+        """The product's objects, with the digests that its manifest states: the manifest itself is fetched here."""
+        path = product_path(product, self.order.layout)
+
+        async def once() -> Sequence[RemoteObject]:
+            await self.allowance.request()
+            return await self.provider.objects(product, self.order.wish)
+
+        objects = await self.retry.call(once)
+        _check_names(objects)
+        self.known[product.id] = await self.journal.files(product.id)
+        job = Job(product=product, path=path, objects=objects)
+        first = next((obj for obj in objects if obj.manifest), None)
+        if first is not None:
+            await self._state(job, first)
+        sizes = [obj.size for obj in job.objects]
+        self.emit(
+            ProductExpanded(
+                product=product.id,
+                name=product.name,
+                route=objects[0].route,
+                objects=len(objects),
+                bytes=None if None in sizes else sum(size or 0 for size in sizes),
+            )
+        )
+        return job
+
+    async def _state(self, job: Job, first: RemoteObject) -> None:
+        """Fetch the manifest, and give the other objects the digests in it. Without it the product has failed."""
+        outcome = await self.carry_out(job, first)
+        job.outcomes.append(outcome)
+        if isinstance(outcome, Failed):
+            job.objects = [first]
+            return
+        places = (self._tree(job.product) / first.path, self.order.destination / job.path / first.path)
+        body = await to_thread.run_sync(lambda: next(place for place in places if place.is_file()).read_bytes())
+        job.objects = await to_thread.run_sync(manifest.with_manifest, job.objects, body, self.order.wish)
+
+    async def carry_out(self, job: Job, obj: RemoteObject) -> Outcome:
+        """Bring one object to the product's staging folder."""
+        inside = safe_path(obj.path)
+        return await self.engine.carry_out(
+            Transfer(
+                product=job.product.id,
+                name=job.product.name,
+                obj=obj,
+                staged=(self._folder(job.product) if obj.archive else self._tree(job.product)) / inside,
+                final=self.order.destination / (job.path.with_name(inside.name) if obj.archive else job.path / inside),
+                known=self.known.get(job.product.id, {}).get(obj.path),
+            )
+        )
+
+    async def finish(self, job: Job) -> ProductResult:
+        """Publish the product, or say what kept it from being whole.
+
+        Raises:
+            IntegrityError: its archive is broken, or it could not be verified as asked.
+            SinkError: the disk refuses.
+        """
+        self.known.pop(job.product.id, None)
+        result = ProductResult(
+            id=job.product.id,
+            name=job.product.name,
+            state="failed",
+            seconds=time.monotonic() - job.started_s,
+            attempts=max((outcome.attempts for outcome in job.outcomes), default=0),
+        )
+        if job.failures:
+            first = job.failures[0]
+            more = f" (and {len(job.failures) - 1} more files)" if len(job.failures) > 1 else ""
+            return self._record(replace(result, kind=first.kind, error=first.error + more), ())
+        path, level, files = await to_thread.run_sync(self._published, job)
+        size = sum(size for _, size in files)
+        if job.objects[0].archive:
+            self.journal.forget(job.product.id, job.objects[0].path)
+        done = replace(result, state="verified", path=str(path), bytes=size, level=level)
+        return self._record(done, files if job.objects[0].archive else ())
+
+    def _record(self, result: ProductResult, files: Iterable[tuple[str, int]]) -> ProductResult:
+        for path, size in files:
+            self.journal.whole(result.id, path, size=size, etag=None, checksum=None, level=result.level or "length")
+        self.journal.product(result, self.order.key)
+        return result
+
+    def _published(self, job: Job) -> tuple[PurePosixPath, str, list[tuple[str, int]]]:
+        """Where the product is now, the level that covers all of it, its files. On a thread."""
+        folder, tree, final = self._folder(job.product), self._tree(job.product), self.order.destination / job.path
+        levels = [outcome.level for outcome in job.verified]
+        if job.objects[0].archive:
+            path, level, files = self._from_archive(job, folder / job.objects[0].path, levels[0])
+        else:
+            path, files = job.path, [(outcome.path, outcome.size) for outcome in job.verified]
+            # The manifest vouches for what it lists; what it leaves out (itself, previews, schemas) nobody vouches for.
+            level = "manifest" if job.objects[0].manifest and "manifest" in levels else max(levels, key=LEVELS.index)
+            self._enough(level)
+            if tree.exists():
+                publish(tree, final)
+        with writing(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        return path, level, files
+
+    def _from_archive(self, job: Job, archive: Path, level: str) -> tuple[PurePosixPath, str, list[tuple[str, int]]]:
+        tree, final = self._tree(job.product), self.order.destination / job.path
+        if not is_zip(archive) or not self.order.extract:
+            self._enough(level)
+            name = job.path.with_name(archive.name)
+            size = archive.stat().st_size
+            publish(archive, self.order.destination / name)
+            return name, level, [(name.name, size)]
+        with writing(tree):
+            shutil.rmtree(tree, ignore_errors=True)
+        inside = unpack(archive, tree)
+        files = [(str(path), (tree / path).stat().st_size) for path in inside]
+        if level == "length":
+            level = _vouched(tree) or "zip"
+        self._enough(level)
+        publish(tree / job.path.name if inside == [PurePosixPath(job.path.name)] else tree, final)
+        if self.order.keep_archive:
+            publish(archive, final.with_name(archive.name))
+        return job.path, level, files
+
+    def _enough(self, level: str) -> None:
+        if self.order.require_verified and level == "length":
+            raise IntegrityError("nothing but its length could be checked, and --require-verified is set")
+
+    def _folder(self, product: Product) -> Path:
+        name = product.id if _ID.fullmatch(product.id) else sha256(product.id.encode()).hexdigest()
+        return self.order.destination / FOLDER / "incoming" / name
+
+    def _tree(self, product: Product) -> Path:
+        return self._folder(product) / "tree"
+
+
+def _check_names(objects: Sequence[RemoteObject]) -> None:
+    for obj in objects:
+        safe_path(obj.path)
+    clash = collisions(obj.path for obj in objects)
+    if clash is not None:
+        raise UnsafeName(
+            f"the archive has {clash[0]!r} and {clash[1]!r}, one file on a disk that does not tell capitals"
+        )
+
+
+def _has(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
+
+
+def _intact(place: Path, product: Product) -> tuple[str | None, list[tuple[str, int]]]:
+    """By what a product that is already at ``place`` can be verified, and its files; ``None`` if it cannot or is wrong."""
+    if place.is_file():
+        checksum = digests.strongest(product.checksums)
+        right = is_intact(place, checksum)
+        return (digests.level(checksum) if right and checksum else None), [(place.name, place.stat().st_size)]
+    if not place.is_dir():
+        return None, []
+    files = [(str(path.relative_to(place)), path.stat().st_size) for path in sorted(place.rglob("*")) if path.is_file()]
+    try:
+        return _vouched(place), files
+    except IntegrityError:
+        return None, files
+
+
+def _vouched(tree: Path) -> str | None:
+    """``manifest`` if a tree's own manifest vouches for it; ``None`` if it has none.
+
+    Raises:
+        IntegrityError: a file is missing or wrong.
+    """
+    found = next((tree / name for name in manifest.NAMES if (tree / name).is_file()), None)
+    if found is None:
+        return None
+    for listed in manifest.parse(found.read_bytes()):
+        path = tree / safe_path(listed.path)
+        if not path.is_file() or not is_intact(path, listed.checksum):
+            raise IntegrityError(f"{listed.path}: not what the manifest states")
+    return "manifest"
