@@ -51,7 +51,9 @@ class Catalogue(Protocol):
     paging: ClassVar[Paging]
 
     async def page(self, part: Slice, skip: int, *, count: bool) -> Page:
-        """The products of ``part`` from ``skip`` on, ordered by sensing start and id.
+        """The products of ``part`` from ``skip`` on, in the query's order, those of one moment by id.
+
+        They are as many as fit on a page, or as the query's limit where that is less.
 
         Raises:
             RemoteError: the catalogue did not answer.

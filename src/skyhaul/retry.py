@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import anyio
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential, wait_random
 
 from skyhaul.errors import HostBusy, HostUnreachable, SkyhaulError
 
@@ -47,6 +47,10 @@ class RetryPolicy:
             if on_retry is not None and isinstance(error, SkyhaulError) and state.next_action is not None:
                 on_retry(error, state.next_action.sleep)
 
+        async def awaited() -> T:
+            # Tenacity awaits coroutine functions alone; a lambda that returns an awaitable would be taken for done.
+            return await once()
+
         retrying = AsyncRetrying(
             retry=retry_if_exception(is_transient),
             stop=self._enough,
@@ -55,7 +59,7 @@ class RetryPolicy:
             sleep=anyio.sleep,
             reraise=True,
         )
-        return await retrying(once)
+        return await retrying(awaited)
 
     def _enough(self, state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
@@ -63,7 +67,9 @@ class RetryPolicy:
         return state.attempt_number >= (self.attempts_unknown if never_answered else self.attempts)
 
     def _wait_s(self, state: RetryCallState) -> float:
-        jittered = wait_exponential_jitter(initial=self.wait_initial_s, max=self.wait_max_s, jitter=self.wait_initial_s)
+        jittered = wait_exponential(multiplier=self.wait_initial_s, max=self.wait_max_s) + wait_random(
+            0, self.wait_initial_s
+        )
         error = state.outcome.exception() if state.outcome else None
         asked_s = error.retry_after_s if isinstance(error, HostBusy) and error.retry_after_s else 0.0
         return max(jittered(state), asked_s)

@@ -1,0 +1,181 @@
+"""What the Copernicus catalogue answers: OData pages, entities and notifications turned into products (pure).
+
+Strict about what a product cannot do without (its id and name), tolerant where recorded replies differ: lengths of 0, empty checksums,
+dates with three or six decimals or none, null footprints, attributes that are not expanded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from skyhaul.errors import CatalogueError
+from skyhaul.model import Attribute, Checksum, Product
+from skyhaul.protocols import Page
+from skyhaul.vocabulary import COLLECTIONS
+
+SAID_MAX = 300
+
+_Required = Annotated[str, Meta(min_length=1)]
+_TITLE = re.compile(rb"<(?:title|h1)[^>]*>\s*([^<]+)", re.IGNORECASE)
+_MISSION = re.compile(r"S(?P<mission>[12367]|5P)[A-D_]*_")
+
+
+class _Attribute(Struct, rename="pascal", gc=False):
+    name: str
+    value: Any = None
+    value_type: str = ""
+
+
+class _Checksum(Struct, rename="pascal", gc=False):
+    value: str | None = None
+    algorithm: str | None = None
+
+
+class _ContentDate(Struct, rename="pascal", gc=False):
+    start: str | None = None
+    end: str | None = None
+
+
+class _Asset(Struct, rename="pascal", gc=False):
+    type: str = ""
+    download_link: str | None = None
+
+
+class _Entity(Struct, rename="pascal"):
+    id: _Required
+    name: _Required
+    content_length: int | None = None
+    publication_date: str | None = None
+    modification_date: str | None = None
+    online: bool | None = None
+    s3_path: str | None = None
+    checksum: list[_Checksum] | None = None
+    content_date: _ContentDate | None = None
+    geo_footprint: dict[str, Any] | None = None
+    attributes: list[_Attribute] | None = None
+    assets: list[_Asset] | None = None
+
+
+class _Page(Struct):
+    """``value`` is a list in pages, an entity in notifications, absent in a bare entity and in errors."""
+
+    value: list[_Entity] | _Entity | UnsetType = UNSET
+    count: Annotated[int, Meta(ge=0)] | None = field(name="@odata.count", default=None)
+    next_link: str | None = field(name="@odata.nextLink", default=None)
+    detail: Any = UNSET
+
+
+_page = msgspec.json.Decoder(_Page)
+_entity = msgspec.json.Decoder(_Entity)
+
+
+def parse_page(body: bytes, *, provider: str, collection: str | None) -> Page:
+    """The products of a page, of a single entity or of a push notification.
+
+    ``collection`` is what was asked for: no field of the reply says it. Without it the path and the name tell.
+
+    Raises:
+        CatalogueError: the body is something else; says what.
+    """
+    try:
+        page = _page.decode(body)
+        if page.detail is not UNSET:
+            raise CatalogueError(f"the catalogue of {provider} refused: {_said(page.detail)[:SAID_MAX]}")
+        value = _entity.decode(body) if isinstance(page.value, UnsetType) else page.value
+    except msgspec.DecodeError as error:
+        raise CatalogueError(f"the catalogue of {provider} answered with {_instead(body, error)}") from error
+    entities = value if isinstance(value, list) else [value]
+    return Page(
+        products=tuple(_product(each, provider, collection) for each in entities),
+        total=page.count,
+        next_link=page.next_link,
+    )
+
+
+def _product(entity: _Entity, provider: str, collection: str | None) -> Product:
+    attributes = _attributes(entity.attributes or ())
+    content = entity.content_date or _ContentDate()
+    product_type = attributes.get("productType")
+    return Product(
+        id=entity.id,
+        name=entity.name,
+        provider=provider,
+        collection=collection or _collection(entity),
+        product_type=None if product_type is None else str(product_type),
+        start=_moment(content.start, entity),
+        end=_moment(content.end, entity),
+        published=_moment(entity.publication_date, entity),
+        modified=_moment(entity.modification_date, entity),
+        size=entity.content_length or None,  # CDSE OData: 0 where it is not known
+        checksums=tuple(
+            Checksum(algorithm=each.algorithm.upper(), value=each.value.lower())
+            for each in entity.checksum or ()
+            if each.algorithm and each.value
+        ),
+        online=entity.online is not False,
+        footprint=entity.geo_footprint,
+        s3_path=(entity.s3_path or "").lstrip("/") or None,
+        quicklook_url=next((each.download_link for each in entity.assets or () if each.type == "QUICKLOOK"), None),
+        attributes=attributes,
+    )
+
+
+def _attributes(attributes: Iterable[_Attribute]) -> dict[str, Attribute]:
+    return {
+        each.name: float(each.value) if each.value_type == "Double" and type(each.value) is int else each.value
+        for each in attributes
+        if isinstance(each.value, str | int | float | bool)
+    }
+
+
+def _collection(entity: _Entity) -> str | None:
+    """``/eodata/Sentinel-2/…`` is of SENTINEL-2, and so is ``S2A_…``."""
+    folder = (entity.s3_path or "").strip("/").upper().split("/")
+    if len(folder) > 1 and folder[1] in COLLECTIONS:
+        return folder[1]
+    found = _MISSION.match(entity.name)
+    return f"SENTINEL-{found['mission']}" if found else None
+
+
+def _moment(text: str | None, entity: _Entity) -> datetime | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise CatalogueError(f"the catalogue says of {entity.name} {text!r}, which is not a time") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _said(detail: Any) -> str:
+    """The text of an error: a string, an object with a message, or a list of such objects."""
+    match detail:
+        case str():
+            return detail
+        case {"message": str(said)} | {"ErrorMessage": str(said)}:
+            return said
+        case {"msg": str(said), "loc": list(where)}:
+            return f"{said} ({' '.join(map(str, where))}: {detail.get('input')!r})"
+        case list():
+            return "; ".join(map(_said, detail))
+        case _:
+            return str(detail)
+
+
+def _instead(body: bytes, error: msgspec.DecodeError) -> str:
+    """What ``body`` is, as it is not what was asked for."""
+    start = body.lstrip()[:4096]
+    if not start:
+        return "nothing at all"
+    if start.startswith(b"<"):
+        title = _TITLE.search(start)
+        return "a web page" + (f": {title[1].decode('utf-8', 'replace').strip()}" if title else "")
+    if isinstance(error, msgspec.ValidationError):
+        return f"JSON that is no page of products ({error})"
+    return f"{len(body)} bytes that are not JSON ({error})"

@@ -1,0 +1,51 @@
+"""A query in time slices: disjoint, half-open, together the whole (pure).
+
+By paging only so many products of one query can be reached (CDSE OData: ``$skip`` ≤ 10 000): what is larger is read in parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+from skyhaul.errors import CatalogueError
+from skyhaul.model import TimeInterval
+from skyhaul.protocols import Slice
+
+PARTS_MAX = 256
+UNITS = (timedelta(seconds=1), timedelta(milliseconds=1), timedelta(microseconds=1))
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def split(part: Slice, total: int, limit: int, extent: TimeInterval) -> tuple[Slice, ...]:
+    """``part`` in as many parts as leave ``limit`` products to each, were ``total`` spread evenly; at most ``PARTS_MAX``.
+
+    ``extent`` says where the products of an open interval lie; the outer ends stay open. Cuts are on whole seconds where there is room:
+    versions of one acquisition, whose starts may differ by milliseconds, then lie in one part.
+
+    Raises:
+        CatalogueError: the slice is a single microsecond.
+    """
+    start, end = part.interval.start or extent.start, part.interval.end or extent.end
+    if start is None or end is None:
+        raise ValueError(f"an extent with an open end ({extent}) says nothing of {part.name}")
+    inner = list(cuts(start, end, min(PARTS_MAX, max(2, -(-total // limit)))))
+    if not inner:
+        raise CatalogueError(
+            f"{part.name}: {total} products begin in the same instant, more than can be reached by paging; restrict the query further"
+        )
+    edges = [part.interval.start, *inner, part.interval.end]
+    return tuple(replace(part, interval=TimeInterval(start=a, end=b)) for a, b in pairwise(edges))
+
+
+def cuts(start: datetime, end: datetime, parts: int) -> Iterator[datetime]:
+    """The moments that cut ``start`` to ``end`` into ``parts`` of about one length, ascending; fewer where time is too short."""
+    width = end - start
+    unit = next((unit for unit in UNITS if width >= parts * unit), UNITS[-1])
+    parts = min(parts, width // unit)
+    for number in range(1, parts):
+        moment = start + width * number // parts
+        yield moment - (moment - _EPOCH) % unit

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skyhaul.catalogue.slices import PARTS_MAX, cuts, split
+from skyhaul.errors import CatalogueError
+from skyhaul.model import Query, TimeInterval
+from skyhaul.protocols import Slice
+
+APRIL = datetime(2024, 4, 1, tzinfo=UTC)
+MAY = datetime(2024, 5, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+moments = st.timedeltas(timedelta(0), timedelta(days=6000)).map(lambda after: datetime(2014, 1, 1, tzinfo=UTC) + after)
+widths = st.one_of(
+    st.timedeltas(MICROSECOND * 2, timedelta(milliseconds=20)), st.timedeltas(MICROSECOND * 2, timedelta(days=5000))
+)
+
+
+def part(start: datetime | None, end: datetime | None) -> Slice:
+    return Slice(query=Query(), interval=TimeInterval(start=start, end=end))
+
+
+@given(moments, widths, st.integers(1, 10**9), st.integers(1, 10_000))
+def test_parts_are_disjoint_and_cover_the_whole(start, width, total, limit):
+    end = start + width
+    parts = split(part(start, end), total, limit, TimeInterval(start=start, end=end))
+    edges = [each.interval.start for each in parts] + [parts[-1].interval.end]
+    assert edges[0] == start
+    assert edges[-1] == end
+    assert edges == sorted(set(edges))
+    assert [each.interval.end for each in parts] == edges[1:]
+    assert 2 <= len(parts) <= PARTS_MAX
+
+
+@given(moments, widths, moments)
+def test_a_moment_lies_in_exactly_one_part(start, width, moment):
+    parts = split(part(None, None), 50_000, 5000, TimeInterval(start=start, end=start + width))
+    holding = [
+        each
+        for each in parts
+        if (each.interval.start is None or each.interval.start <= moment)
+        and (each.interval.end is None or moment < each.interval.end)
+    ]
+    assert len(holding) == 1
+
+
+@given(moments, widths, st.integers(2, 64))
+def test_parts_are_of_about_one_length(start, width, parts):
+    end = start + width
+    edges = [start, *cuts(start, end, parts), end]
+    # Cuts are moved back to a whole unit: a part is off by less than two of them.
+    assert max(b - a for a, b in pairwise(edges)) <= width / (len(edges) - 1) + timedelta(seconds=2)
+
+
+def test_outer_ends_stay_open():
+    parts = split(part(None, None), 10_000, 5000, TimeInterval(start=APRIL, end=MAY))
+    assert [str(each.interval) for each in parts] == ["… to 2024-04-16T00:00:00Z", "2024-04-16T00:00:00Z to …"]
+
+
+def test_products_are_spread_over_as_many_parts_as_leave_the_limit_to_each():
+    assert len(split(part(APRIL, MAY), 50_001, 5000, TimeInterval(start=APRIL, end=MAY))) == 11
+
+
+def test_cuts_are_on_whole_seconds_where_there_is_room():
+    found = list(cuts(APRIL + timedelta(seconds=0.3), MAY, 7))
+    assert [moment.microsecond for moment in found] == [0] * 6
+
+
+@pytest.mark.parametrize(
+    ("width", "parts", "expected"),
+    [
+        (timedelta(milliseconds=4), 4, [1000, 2000, 3000]),
+        (MICROSECOND * 3, 256, [1, 2]),
+        (MICROSECOND * 2, 2, [1]),
+        (MICROSECOND, 2, []),
+    ],
+)
+def test_short_intervals_are_cut_as_finely_as_time_goes(width, parts, expected):
+    assert [(moment - APRIL) // MICROSECOND for moment in cuts(APRIL, APRIL + width, parts)] == expected
+
+
+def test_one_instant_cannot_be_split():
+    instant = part(APRIL, APRIL + MICROSECOND)
+    with pytest.raises(CatalogueError, match="20000 products begin in the same instant"):
+        split(instant, 20_000, 5000, instant.interval)
