@@ -1,0 +1,187 @@
+"""Who the user is to an archive: environment, then ``.env``, netrc, keyring; never the command line, never printed.
+
+Netrc is the usual file (``$NETRC``, else ``~/.netrc``); the machine is the host of the token address. The keyring is asked where the
+package is installed, for the service ``skyhaul:cdse`` and the name of the variable: ``keyring set skyhaul:cdse CDSE_PASSWORD``.
+"""
+
+from __future__ import annotations
+
+import netrc
+import os
+import re
+import stat
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote, quote_plus, urlsplit
+
+from skyhaul.errors import AccessDenied, SettingsError
+from skyhaul.layers import dotenv
+
+ACCOUNT_URL = "https://dataspace.copernicus.eu"
+KEYS_URL = "https://eodata-s3keysmanager.dataspace.copernicus.eu/"
+
+_VARIABLES = {
+    "username": "CDSE_USERNAME",
+    "password": "CDSE_PASSWORD",
+    "totp_secret": "CDSE_TOTP_SECRET",
+    "s3_access_key": "CDSE_S3_ACCESS_KEY",
+    "s3_secret_key": "CDSE_S3_SECRET_KEY",
+    "client_id": "CDSE_CLIENT_ID",
+    "client_secret": "CDSE_CLIENT_SECRET",
+}
+_AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+_SERVICE = "skyhaul:cdse"
+_HIDDEN = "***"
+_SHORTEST_SECRET = 4
+_BASE32 = re.compile(r"[A-Z2-7]+=*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Credentials:
+    """What opens the Copernicus Data Space: a login for zips, a pair of keys for S3, a client for Sentinel Hub. Any may be missing.
+
+    ``warnings`` are sentences for the user, free of secrets.
+    """
+
+    username: str | None = None
+    password: str | None = None
+    totp_secret: str | None = None
+    s3_access_key: str | None = None
+    s3_secret_key: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        given = [name for name in _VARIABLES if getattr(self, name)]
+        return f"Credentials({', '.join(given)}: hidden)" if given else "Credentials()"
+
+    @property
+    def login(self) -> bool:
+        """Whether zips can be downloaded."""
+        return bool(self.username and self.password)
+
+    @property
+    def s3(self) -> bool:
+        """Whether objects can be read over S3."""
+        return bool(self.s3_access_key and self.s3_secret_key)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Everything that must never be shown, the names of accounts included."""
+        return tuple(value for name in _VARIABLES if (value := getattr(self, name)))
+
+    def require_login(self) -> tuple[str, str]:
+        """The username and the password.
+
+        Raises:
+            AccessDenied: one is missing; says which variable to set and where accounts are made.
+        """
+        if self.username and self.password:
+            return self.username, self.password
+        raise AccessDenied(
+            f"{_missing(self, 'username', 'password')} to download over HTTP; accounts are made at {ACCOUNT_URL}"
+        )
+
+    def require_s3(self) -> tuple[str, str]:
+        """The access key and the secret key.
+
+        Raises:
+            AccessDenied: one is missing; says which variable to set and where keys are made.
+        """
+        if self.s3_access_key and self.s3_secret_key:
+            return self.s3_access_key, self.s3_secret_key
+        raise AccessDenied(
+            f"{_missing(self, 's3_access_key', 's3_secret_key')} to download over S3; keys are made at {KEYS_URL}"
+        )
+
+
+def _missing(credentials: Credentials, first: str, second: str) -> str:
+    names = {name: _VARIABLES[name] for name in (first, second)}
+    absent = [variable for name, variable in names.items() if not getattr(credentials, name)]
+    if len(absent) == 1:
+        present = next(variable for variable in names.values() if variable not in absent)
+        return f"{present} is set but {absent[0]} is not: set it"
+    return f"set {absent[0]} and {absent[1]}"
+
+
+def load(
+    token_url: str,
+    *,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    keyring: bool = True,
+) -> Credentials:
+    """Gather the credentials of the Copernicus Data Space. Netrc and the AWS variables give a whole pair or nothing.
+
+    Args:
+        token_url: where the login goes; its host is looked up in netrc.
+        environ: in place of the process environment.
+        folder: the working folder, which may hold ``.env``.
+        keyring: whether to ask the keyring for what is still missing.
+
+    Raises:
+        SettingsError: ``.env`` or netrc cannot be read, or the TOTP secret is none.
+    """
+    environment = os.environ if environ is None else environ
+    variables = {**dotenv(folder or Path()), **{name: value for name, value in environment.items() if value.strip()}}
+    found = {name: variables[variable].strip() for name, variable in _VARIABLES.items() if variables.get(variable)}
+    warnings: list[str] = []
+    if not {"s3_access_key", "s3_secret_key"} & set(found) and all(variables.get(name) for name in _AWS):
+        found |= zip(("s3_access_key", "s3_secret_key"), (variables[name].strip() for name in _AWS), strict=True)
+    if not {"username", "password"} <= set(found):
+        found |= _from_netrc(urlsplit(token_url).hostname or "", found.get("username"), variables, warnings)
+    if keyring and find_spec("keyring") is not None:
+        found |= _from_keyring([name for name in _VARIABLES if name not in found])
+    _check_totp(found.get("totp_secret"))
+    return Credentials(**found, warnings=tuple(warnings))
+
+
+def _check_totp(secret: str | None) -> None:
+    if secret and not _BASE32.fullmatch(secret.replace(" ", "").upper()):
+        raise SettingsError(
+            "CDSE_TOTP_SECRET is not a TOTP secret: it is the base32 text (A-Z, 2-7) shown when two-factor login is set up, "
+            "not a code of six digits"
+        )
+
+
+def _from_netrc(host: str, username: str | None, variables: Mapping[str, str], warnings: list[str]) -> dict[str, str]:
+    path = Path(variables.get("NETRC") or Path.home() / ".netrc").expanduser()
+    if not path.is_file():
+        return {}
+    try:
+        entry = netrc.netrc(str(path)).hosts.get(host)
+    except netrc.NetrcParseError as error:
+        # The error's own text may quote a password.
+        raise SettingsError(f"{path}, line {error.lineno}: not a netrc file") from None
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"{path} cannot be read") from None
+    if entry is None or (username and entry[0] != username):
+        return {}
+    if stat.S_IMODE(path.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
+        warnings.append(f"{path} can be read by other users: 'chmod 600 {path}' keeps its passwords private")
+    login, _, password = entry
+    return {"username": login, "password": password} if login and password else {}
+
+
+def _from_keyring(names: Iterable[str]) -> dict[str, str]:
+    """What the keyring holds; nothing where it is locked or has no backend."""
+    import keyring  # noqa: PLC0415 an optional package, and slow to import
+    from keyring.errors import KeyringError  # noqa: PLC0415 likewise
+
+    try:
+        asked = {name: keyring.get_password(_SERVICE, _VARIABLES[name]) for name in names}
+    except KeyringError:
+        return {}
+    return {name: value for name, value in asked.items() if value}
+
+
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """``text`` with every secret replaced, also where it is percent-encoded."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST_SECRET:
+            for form in (secret, quote(secret, safe=""), quote_plus(secret)):
+                text = text.replace(form, _HIDDEN)
+    return text

@@ -1,0 +1,167 @@
+"""Everything that can be set: its name, how it is read, what it means.
+
+One table for the command line, the environment and the files: ``--cloud-max``, ``SKYHAUL_CLOUD_MAX`` and ``cloud_max`` are one key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from skyhaul import bands, values
+
+Section = Literal["query", "download"]
+ResultFormat = Literal["table", "jsonl", "geojson", "csv", "names", "stac"]
+"""What products can be printed as."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """Something that can be set.
+
+    ``read`` turns text or a TOML value into the value, or raises ``ValueError`` with the end of a sentence. ``several`` is what separates
+    many values in one text. ``switch`` is how an option looks that takes no value.
+    """
+
+    section: Section
+    name: str
+    help: str
+    metavar: str = "TEXT"
+    read: Callable[[object], Any] = values.text
+    several: str | None = None
+    switch: str | None = None
+
+    @property
+    def path(self) -> str:
+        """Where it stands in a job file: ``query.cloud_max``."""
+        return f"{self.section}.{self.name}"
+
+    @property
+    def option(self) -> str:
+        """How the command line calls it: ``--cloud-max``."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """How the environment calls it: ``SKYHAUL_CLOUD_MAX``."""
+        return "SKYHAUL_" + self.name.upper()
+
+
+def _as_is(value: object) -> object:
+    """The value: it can only be read together with another, or with the folder it was named in."""
+    return value
+
+
+def _path(value: object) -> Path:
+    return value if isinstance(value, Path) else Path(values.text(value)).expanduser()
+
+
+def _online(value: object) -> bool | None:
+    return None if value == "any" else values.flag(value) or None
+
+
+def _query(name: str, help_: str, metavar: str = "TEXT", **more: Any) -> Key:
+    return Key(section="query", name=name, help=help_, metavar=metavar, **more)
+
+
+def _download(name: str, help_: str, metavar: str = "TEXT", **more: Any) -> Key:
+    return Key(section="download", name=name, help=help_, metavar=metavar, **more)
+
+
+_DATES = "date or time, UTC; 30d is that long ago"
+
+QUERY = (
+    _query("provider", "Archive to ask (default cdse).", "NAME"),
+    _query("collection", "Collection, such as SENTINEL-2.", "NAME"),
+    _query("product_type", "Product type, such as S2MSI2A; repeatable.", "TYPE", several=","),
+    _query("start", f"First sensing start ({_DATES}).", "WHEN", read=_as_is),
+    _query("end", "Last sensing start; a date includes that whole day, a time is not included.", "WHEN", read=_as_is),
+    _query("published_start", f"First publication ({_DATES}).", "WHEN", read=_as_is),
+    _query("published_end", "Last publication, like --end.", "WHEN", read=_as_is),
+    _query(
+        "bbox", "Area between these degrees; west may exceed east across the 180th meridian.", "W,S,E,N", read=_as_is
+    ),
+    _query("aoi", "Area from a GeoJSON file, from WKT, or from stdin (-).", "FILE|WKT", read=_as_is),
+    _query("point", "Area that is one point, in degrees, longitude first.", "LON,LAT", read=_as_is),
+    _query("tile", "MGRS tile, such as 31TCL; repeatable.", "TILE", read=values.tile, several=","),
+    _query("cloud_max", "Highest cloud cover, included.", "PERCENT", read=values.between(0, 100)),
+    _query("cloud_min", "Lowest cloud cover, included.", "PERCENT", read=values.between(0, 100)),
+    _query("orbit_direction", "ASCENDING or DESCENDING.", "WAY", read=values.one_of("ASCENDING", "DESCENDING")),
+    _query("relative_orbit", "Relative orbit number.", "N", read=values.whole(1, 500)),
+    _query("platform", "Mission or satellite, such as SENTINEL-2 or S2A.", "NAME"),
+    _query("polarisation", "Polarisation, such as VV or VV,VH.", "CHANNELS", read=values.polarisation),
+    _query("mode", "Operational mode, such as IW.", "MODE"),
+    _query("timeliness", "Timeliness, such as NRT-3h, Fast-24h or NT.", "CLASS"),
+    _query("name", "Product name, exact or with *; repeatable.", "NAME", several=","),
+    _query("id", "Product id; repeatable.", "UUID", read=values.product_id, several=","),
+    _query(
+        "where",
+        "Condition on an attribute, such as 'cloudCover<=20'; repeatable, all must hold.",
+        "'NAME<=VALUE'",
+        read=values.condition,
+        several=";",
+    ),
+    _query(
+        "online",
+        "Only what can be downloaded at once, or also what has to be ordered.",
+        read=_online,
+        switch="--online/--any",
+    ),
+    _query(
+        "latest_version",
+        "Of several processings of one acquisition, only the latest.",
+        read=values.flag,
+        switch="--latest-version",
+    ),
+    _query(
+        "order_by",
+        "start, end, published or modified; with - in front, the latest first.",
+        "FIELD",
+        read=values.one_of(
+            *(sign + field for field in ("start", "end", "published", "modified") for sign in ("", "-"))
+        ),
+    ),
+    _query("limit", "At most so many products.", "N", read=values.whole()),
+)
+
+DOWNLOAD = (
+    _download("into", "Folder that receives the products.", "DIR", read=_path),
+    _download("via", "Route: auto, s3 or http.", "ROUTE", read=values.one_of("auto", "s3", "http")),
+    _download("only", "Only files of a product that match; repeatable.", "GLOB", several=","),
+    _download("exclude", "No files of a product that match; repeatable.", "GLOB", several=","),
+    _download(
+        "bands", "Only these bands, and the metadata: B04,B08,SCL or VV,VH.", "B02,B03", read=bands.band, several=","
+    ),
+    _download("resolution", "Only images of so many metres: 10, 20 or 60.", "METRES", read=bands.resolution),
+    _download("layout", "Where products go below DIR, such as '{tile}/{start:%Y}/{name}'.", "TEMPLATE"),
+    _download(
+        "extract",
+        "Extract zipped products (default), or keep them zipped.",
+        read=values.flag,
+        switch="--extract/--no-extract",
+    ),
+    _download("keep_archive", "Keep the zip beside what was extracted.", read=values.flag, switch="--keep-archive"),
+    _download(
+        "connections", "Streams at once, at most; the archive's own limit stands.", "N", read=values.whole(1, 256)
+    ),
+    _download("max_rate", "Bytes a second, at most, such as 50MB.", "RATE", read=values.size),
+    _download(
+        "require_verified",
+        "Fail products that only their length speaks for.",
+        read=values.flag,
+        switch="--require-verified",
+    ),
+    _download("fail_fast", "Stop at the first product that fails.", read=values.flag, switch="--fail-fast"),
+    _download("max_bytes", "Begin no more products after so much, such as 500GB.", "SIZE", read=values.size),
+    _download("max_time", "Begin no more products after so long, such as 8h.", "TIME", read=values.span_s),
+    _download("dry_run", "Say what would be fetched, and fetch nothing.", read=values.flag, switch="--dry-run"),
+    _download("events", "Write every event to this file, one JSON object a line.", "FILE", read=_path),
+    _download(
+        "dashboard", "Live display: auto (on a terminal), on or off.", "WHEN", read=values.one_of("auto", "on", "off")
+    ),
+    _download("on_product", "Command to run for each finished product; {path} is where it is.", "COMMAND"),
+)
+
+KEYS = {key.path: key for key in (*QUERY, *DOWNLOAD)}

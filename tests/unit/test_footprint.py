@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from skyhaul.area import parse_area
+from skyhaul.footprint import coverage
+
+SHARED = Path(os.environ.get("SKYHAUL_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
+RECORDED = SHARED / "footprints" / "from_collected_responses.geojsonl"
+AREA = parse_area(bbox="7,44,12,46").wkt
+PACIFIC = parse_area(bbox="170,-20,-170,-10").wkt
+
+
+def box(west, south, east, north, kind="Polygon"):
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    return {"type": kind, "coordinates": [ring] if kind == "Polygon" else [[ring]]}
+
+
+@pytest.mark.parametrize(
+    ("footprint", "percent"),
+    [
+        (box(0, 40, 20, 50), 100.0),
+        (box(7, 44, 9.5, 46), 50.0),
+        (box(7, 44, 9.5, 46, "MultiPolygon"), 50.0),
+        (box(20, 44, 30, 46), 0.0),
+        (None, None),
+        ({"type": "LineString", "coordinates": [[7, 44], [12, 46]]}, None),
+        ({"type": "Polygon", "coordinates": []}, None),
+    ],
+)
+def test_the_share_of_the_area_that_is_covered(footprint, percent):
+    assert coverage(AREA, footprint) == percent
+
+
+def test_areas_are_compared_on_the_ground_and_not_in_degrees():
+    # Half the degrees, but the northern half is the smaller one.
+    north = coverage(parse_area(bbox="0,0,10,80").wkt, box(0, 40, 10, 80))
+    assert north is not None
+    assert 34 < north < 36
+
+
+def test_a_point_is_covered_or_not():
+    point = parse_area(point="7.5,44.5").wkt
+    assert coverage(point, box(7, 44, 8, 45)) == 100.0
+    assert coverage(point, box(8, 44, 9, 45)) == 0.0
+
+
+@pytest.mark.parametrize(
+    "footprint",
+    [
+        {"type": "Polygon", "coordinates": [[[175, -20], [-175, -20], [-175, -10], [175, -10], [175, -20]]]},
+        {"type": "Polygon", "coordinates": [[[175, -20], [175, -10], [-175, -10], [-175, -20], [175, -20]]]},
+        box(175, -20, 185, -10),
+        box(-185, -20, -175, -10),
+        {
+            "type": "MultiPolygon",
+            "coordinates": [box(175, -20, 180, -10)["coordinates"], box(-180, -20, -175, -10)["coordinates"]],
+        },
+    ],
+    ids=["jumping", "jumping clockwise", "beyond 180", "below -180", "split"],
+)
+def test_the_180th_meridian_however_it_is_crossed(footprint):
+    assert coverage(PACIFIC, footprint) == 50.0
+
+
+def test_a_ring_around_a_pole_covers_the_pole():
+    cap = {"type": "Polygon", "coordinates": [[[lon, 80] for lon in (-180, -90, 0, 90, 180)]]}
+    assert coverage(parse_area(bbox="10,85,20,89").wkt, cap) == 100.0
+    jumping = {"type": "Polygon", "coordinates": [[[lon, -70] for lon in (100, 179, -100, -10, 100)]]}
+    assert coverage(parse_area(bbox="10,-89,20,-85").wkt, jumping) == 100.0
+
+
+def test_holes_are_not_covered_and_a_crossing_ring_still_counts():
+    holed = {
+        "type": "Polygon",
+        "coordinates": [box(7, 44, 12, 46)["coordinates"][0], box(7, 44, 9.5, 46)["coordinates"][0]],
+    }
+    assert coverage(AREA, holed) == 50.0
+    bow = {"type": "Polygon", "coordinates": [[[7, 44], [12, 46], [12, 44], [7, 46], [7, 44]]]}
+    assert coverage(AREA, bow) == pytest.approx(50, abs=0.5)
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason="the recorded footprints are not here")
+def test_every_recorded_footprint_is_measured_and_spans_what_it_can():
+    world = parse_area(bbox="-179.999999,-90,179.999999,90").wkt
+    for line in RECORDED.read_text().splitlines():
+        entry = json.loads(line)
+        share = coverage(world, entry["geometry"])
+        if entry["geometry"]["type"] in {"Polygon", "MultiPolygon"}:
+            # Tiles of Sentinel-2 and scenes of Sentinel-1 are a small part of the world, wherever they lie.
+            assert share is not None, entry["name"]
+            assert 0 <= share <= 100, entry["name"]
+            if str(entry["name"]).startswith(("S1", "S2")):
+                assert share < 1, entry["name"]
+        else:
+            assert share is None, entry["name"]
