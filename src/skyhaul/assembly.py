@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from anyio import to_thread
 
 from skyhaul.errors import IntegrityError, UnsafeName
-from skyhaul.events import ProductExpanded
+from skyhaul.events import Meter, ProductExpanded
 from skyhaul.journal import FOLDER, Journal, KnownFile
 from skyhaul.limits import Allowance
 from skyhaul.model import Failed, Outcome, Product, ProductResult, RemoteObject
@@ -67,6 +67,7 @@ class Assembly:
     allowance: Allowance
     retry: RetryPolicy
     emit: Emit
+    meter: Meter
     known: dict[str, dict[str, KnownFile]] = field(default_factory=dict)
 
     async def present(self, product: Product) -> ProductResult | None:
@@ -107,6 +108,13 @@ class Assembly:
 
     async def expand(self, product: Product) -> Job:
         """The product's objects, with the digests that its manifest states: the manifest itself is fetched here."""
+        self.meter.expanding += 1
+        try:
+            return await self._expanded(product)
+        finally:
+            self.meter.expanding -= 1
+
+    async def _expanded(self, product: Product) -> Job:
         path = product_path(product, self.order.layout)
 
         async def once() -> Sequence[RemoteObject]:
@@ -128,6 +136,7 @@ class Assembly:
                 route=objects[0].route,
                 objects=len(objects),
                 bytes=None if None in sizes else sum(size or 0 for size in sizes),
+                size=product.size,
             )
         )
         return job

@@ -7,6 +7,7 @@ look. ``at_s`` is seconds since the epoch.
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import dataclass, field
 
 from skyhaul.model import ProductResult, Report, Route
@@ -96,7 +97,7 @@ class ProductExpanded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferStarted(Event):
-    """Fetching an object began, at ``offset`` where an earlier attempt or run left bytes."""
+    """Fetching an object began, at ``offset`` where an earlier attempt or run left bytes. ``product`` is the product's name."""
 
     product: str
     path: str
@@ -117,7 +118,7 @@ class AttemptFailed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferFinished(Event):
-    """An object is on disk and verified at ``level``."""
+    """An object is on disk and verified at ``level``. ``product`` is the product's name."""
 
     product: str
     path: str
@@ -172,7 +173,7 @@ class RunFinished(Event):
 
 @dataclass(slots=True)
 class Flow:
-    """A transfer under way, as the dashboard draws it; ``done`` counts bytes of this object on disk."""
+    """A transfer under way, as the dashboard draws it; ``product`` is a name, ``done`` counts bytes of this object on disk."""
 
     product: str
     path: str
@@ -198,7 +199,7 @@ class Meter:
         self.write_busy_s = 0.0
         self.expanding = 0
         self.queued_objects = 0
-        self.requests: list[float] = []
+        self.requests: deque[float] = deque()
         self.bytes_30_days: int | None = None
         self.flows: dict[tuple[str, str], Flow] = {}
 

@@ -51,7 +51,7 @@ class Allowance:
         self._cooled = cooled
         self._free = anyio.Semaphore(connections)
         self._released: deque[float] = deque([float("-inf")] * connections)
-        self._requests: deque[float] = deque()
+        self._requests = meter.requests  # monotonic seconds, oldest first
         self._quiet_until = 0.0
         self._cool_s = COOL_FIRST_S
         self._max_bytes_per_s = max_bytes_per_s

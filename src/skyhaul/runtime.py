@@ -205,9 +205,10 @@ class Haul:
             title=title(self.settings.query),
             destination=str(self._download.into),
             connections=self._parts.allowance.connections,
-            bytes_per_s=_allowed(self.settings),
+            bytes_per_s=float(limits.bytes_per_s_per_connection),
             requests_per_minute=limits.requests_per_minute,
             bytes_per_30_days=limits.bytes_per_30_days,
+            max_bytes_per_s=self._download.max_rate,
         )
 
     def _line(self, journal: Journal, tally: Tally, emit: Emit) -> Line:
@@ -236,6 +237,7 @@ class Haul:
             allowance=parts.allowance,
             retry=parts.retry,
             emit=emit,
+            meter=parts.meter,
         )
 
         def settle(result: ProductResult) -> None:

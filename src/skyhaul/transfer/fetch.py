@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -235,6 +236,7 @@ class Fetch:
         async with batches:
             async for batch in batches:
                 self.meter.writes_waiting += 1
+                began_s = time.monotonic()
                 try:
                     await self._thread(self.file.write, cursor.position, batch)
                 except SkyhaulError as error:
@@ -242,6 +244,7 @@ class Fetch:
                     return
                 finally:
                     self.meter.writes_waiting -= 1
+                    self.meter.write_busy_s += time.monotonic() - began_s
                 cursor.position += sum(map(len, batch))
                 if self.obj.ranges:
                     self.note(ByteRange(start=cursor.start, stop=cursor.position))
