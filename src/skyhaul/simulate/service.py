@@ -1,0 +1,103 @@
+"""What every host of the embedded archive shares: the world, its catalogue, the account, the identities and the faults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from skyhaul.simulate.account import Account
+from skyhaul.simulate.faults import FaultBook
+from skyhaul.simulate.odata import Catalogue
+from skyhaul.simulate.tokens import Identity
+
+if TYPE_CHECKING:
+    from skyhaul.simulate.nouns import World
+    from skyhaul.simulate.scenario import Scenario
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roots:
+    """Scheme, host and port of every host, without a path: they differ, so that redirects cross hosts."""
+
+    catalogue: str
+    identity: str
+    download: str
+    bursts: str
+    stac: str
+    s3: str
+    control: str
+
+    @property
+    def catalogue_url(self) -> str:
+        """Of the OData catalogue."""
+        return f"{self.catalogue}/odata/v1"
+
+    @property
+    def download_url(self) -> str:
+        """Of zips and nodes."""
+        return f"{self.download}/odata/v1"
+
+    @property
+    def issuer_url(self) -> str:
+        """Of the realm."""
+        return f"{self.identity}/auth/realms/CDSE"
+
+    @property
+    def token_url(self) -> str:
+        """Of the token endpoint."""
+        return f"{self.issuer_url}/protocol/openid-connect/token"
+
+    @property
+    def stac_url(self) -> str:
+        """Of the STAC API, without a slash at its end."""
+        return f"{self.stac}/v1"
+
+    @property
+    def control_url(self) -> str:
+        """Of statistics and scenario."""
+        return f"{self.control}/_control"
+
+
+class Service:
+    """The archive behind its hosts. ``roots`` is set once all ports are bound, before the first request."""
+
+    roots: Roots
+
+    def __init__(self, world: World, scenario: Scenario) -> None:
+        self.world = world
+        self.catalogue = Catalogue(world)
+        self.account = Account(scenario)
+        self.identity = Identity(scenario)
+        self.faults = FaultBook(scenario.faults, scenario.seed)
+        self.catalogue_requests = 0
+        self.threads = anyio.CapacityLimiter(2)  # the pure half computes: more threads would only wait for each other
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario of the moment."""
+        return self.account.scenario
+
+    def use(self, scenario: Scenario) -> None:
+        """Play another scenario from now on; its faults count their events from the start."""
+        self.account.use(scenario)
+        self.identity.scenario = scenario
+        self.faults = FaultBook(scenario.faults, scenario.seed)
+
+    def reset_stats(self) -> None:
+        """Count anew from now on; faults go on counting their events."""
+        self.account.reset_tally()
+        self.identity.issued.clear()
+        self.faults.happened.clear()
+
+    def stats(self) -> dict[str, Any]:
+        """Everything counted, as builtin types."""
+        return {
+            **self.account.tally.as_json(),
+            "slots_held": self.account.slots_held,
+            "tokens": dict(self.identity.issued),
+            "sessions": self.identity.sessions(),
+            "faults": dict(self.faults.happened),
+            "transferred_30_days": self.account.transferred(),
+        }
