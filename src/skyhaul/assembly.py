@@ -26,6 +26,7 @@ from skyhaul.protocols import Emit, Provider, Wish
 from skyhaul.retry import RetryPolicy
 from skyhaul.transfer import checksum as digests
 from skyhaul.transfer import manifest
+from skyhaul.transfer.ahead import Ahead
 from skyhaul.transfer.engine import Engine, Transfer
 from skyhaul.transfer.layout import collisions, product_path, safe_path
 from skyhaul.transfer.sink import is_intact, publish, writing
@@ -69,6 +70,7 @@ class Assembly:
     emit: Emit
     meter: Meter
     known: dict[str, dict[str, KnownFile]] = field(default_factory=dict)
+    ahead: dict[str, Ahead] = field(default_factory=dict)
 
     async def present(self, product: Product) -> ProductResult | None:
         """The result of an earlier run, if its files are still there; what the journal does not know is verified again."""
@@ -155,6 +157,8 @@ class Assembly:
     async def carry_out(self, job: Job, obj: RemoteObject) -> Outcome:
         """Bring one object to the product's staging folder."""
         inside = safe_path(obj.path)
+        if obj.archive and not obj.ranges and self.order.extract:
+            self.ahead[job.product.id] = Ahead(self._tree(job.product))
         return await self.engine.carry_out(
             Transfer(
                 product=job.product.id,
@@ -163,6 +167,7 @@ class Assembly:
                 staged=(self._folder(job.product) if obj.archive else self._tree(job.product)) / inside,
                 final=self.order.destination / (job.path.with_name(inside.name) if obj.archive else job.path / inside),
                 known=self.known.get(job.product.id, {}).get(obj.path),
+                follower=self.ahead.get(job.product.id),
             )
         )
 
@@ -174,6 +179,7 @@ class Assembly:
             SinkError: the disk refuses.
         """
         self.known.pop(job.product.id, None)
+        ahead = self.ahead.pop(job.product.id, None)
         result = ProductResult(
             id=job.product.id,
             name=job.product.name,
@@ -185,7 +191,7 @@ class Assembly:
             first = job.failures[0]
             more = f" (and {len(job.failures) - 1} more files)" if len(job.failures) > 1 else ""
             return self._record(replace(result, kind=first.kind, error=first.error + more), ())
-        path, level, files = await to_thread.run_sync(self._published, job)
+        path, level, files = await to_thread.run_sync(self._published, job, ahead)
         size = sum(size for _, size in files)
         if job.objects[0].archive:
             self.journal.forget(job.product.id, job.objects[0].path)
@@ -198,12 +204,12 @@ class Assembly:
         self.journal.product(result, self.order.key)
         return result
 
-    def _published(self, job: Job) -> tuple[PurePosixPath, str, list[tuple[str, int]]]:
+    def _published(self, job: Job, ahead: Ahead | None) -> tuple[PurePosixPath, str, list[tuple[str, int]]]:
         """Where the product is now, the level that covers all of it, its files. On a thread."""
         folder, tree, final = self._folder(job.product), self._tree(job.product), self.order.destination / job.path
         levels = [outcome.level for outcome in job.verified]
         if job.objects[0].archive:
-            path, level, files = self._from_archive(job, folder / job.objects[0].path, levels[0])
+            path, level, files = self._from_archive(job, folder / job.objects[0].path, levels[0], ahead)
         else:
             path, files = job.path, [(outcome.path, outcome.size) for outcome in job.verified]
             # The manifest vouches for what it lists; what it leaves out (itself, previews, schemas) nobody vouches for.
@@ -215,7 +221,9 @@ class Assembly:
             shutil.rmtree(folder, ignore_errors=True)
         return path, level, files
 
-    def _from_archive(self, job: Job, archive: Path, level: str) -> tuple[PurePosixPath, str, list[tuple[str, int]]]:
+    def _from_archive(
+        self, job: Job, archive: Path, level: str, ahead: Ahead | None
+    ) -> tuple[PurePosixPath, str, list[tuple[str, int]]]:
         tree, final = self._tree(job.product), self.order.destination / job.path
         if not is_zip(archive) or not self.order.extract:
             self._enough(level)
@@ -223,9 +231,7 @@ class Assembly:
             size = archive.stat().st_size
             publish(archive, self.order.destination / name)
             return name, level, [(name.name, size)]
-        with writing(tree):
-            shutil.rmtree(tree, ignore_errors=True)
-        inside = unpack(archive, tree)
+        inside = unpack(archive, tree, verified=level != "length", taken=ahead.taken if ahead else None)
         files = [(str(path), (tree / path).stat().st_size) for path in inside]
         if level == "length":
             level = _vouched(tree) or "zip"

@@ -153,7 +153,8 @@ class RemoteObject:
 
     ``path`` is where it belongs inside the product, relative, as the archive names it (not yet trusted). ``size`` is ``None`` until
     the host says it. ``ranges`` is whether the host serves byte ranges: without them an interrupted object starts again.
-    ``archive`` marks the one object that is the whole product: a zip of it, or its only file. ``manifest`` marks the file that lists the others.
+    ``archive`` marks the one object that is the whole product: a zip of it, or its only file. ``manifest`` marks the file that lists
+    the others.
     """
 
     route: Route

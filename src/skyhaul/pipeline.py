@@ -24,7 +24,7 @@ from skyhaul.errors import ObjectOffline, SkyhaulError
 from skyhaul.model import Failed, Outcome, Product, ProductResult, RemoteObject, Route, Verified
 
 EXPANDERS = 4
-FINISHERS = 2
+FINISHERS = 4
 LANE_OBJECTS = 64
 
 

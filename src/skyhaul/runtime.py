@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from datetime import time, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -37,7 +39,7 @@ from skyhaul.events import (
 )
 from skyhaul.journal import Journal
 from skyhaul.limits import Allowance
-from skyhaul.model import Product, ProductResult, Query, Report, Route
+from skyhaul.model import Product, ProductResult, Query, Report, Route, TimeInterval
 from skyhaul.pipeline import Line, Stopped
 from skyhaul.planning import Plan, planned
 from skyhaul.protocols import Emit, Slice, Source
@@ -377,7 +379,7 @@ def title(query: Query) -> str:
         query.provider,
         query.collection,
         " ".join(query.product_types),
-        None if query.sensing.open else str(query.sensing),
+        _days(query.sensing),
     ]
     words += [
         query.area_label,
@@ -385,6 +387,23 @@ def title(query: Query) -> str:
         f"cloud ≤ {query.cloud_max:g} %" if query.cloud_max is not None else None,
     ]
     return "  ".join(word for word in words if word)
+
+
+def _days(span: TimeInterval) -> str | None:
+    """The span as people say it: whole days without their midnights, the last day included."""
+    start, end = span.start, span.end
+    if span.open:
+        return None
+    if any(moment is not None and moment.time() != time.min for moment in (start, end)):
+        return str(span)
+    last = end - timedelta(days=1) if end else None
+    return (
+        f"{start:%Y-%m-%d} to {last:%Y-%m-%d}"
+        if start and last
+        else f"from {start:%Y-%m-%d}"
+        if start
+        else f"to {last:%Y-%m-%d}"
+    )
 
 
 @asynccontextmanager
@@ -397,10 +416,22 @@ async def opened(
 ) -> AsyncIterator[Haul]:
     """An archive, open for as long as the context. Observers see events through ``emit`` and sample ``meter``."""
     with unwrapped():
-        async with http.opened() as plain, anyio.create_task_group() as tasks:
-            parts = _compose(settings, credentials, plain, emit or (lambda _: None), meter or Meter())
-            yield Haul(settings, credentials, parts, tasks)
+        account = await _with_profile(credentials)
+        async with http.opened(stall_s=settings.provider.stall_s) as plain, anyio.create_task_group() as tasks:
+            parts = _compose(settings, account, plain, emit or (lambda _: None), meter or Meter())
+            yield Haul(settings, account, parts, tasks)
             tasks.cancel_scope.cancel()
+
+
+async def _with_profile(credentials: Credentials) -> Credentials:
+    """The credentials with the keys of ``AWS_PROFILE``, where no others are given."""
+    profile = os.environ.get("AWS_PROFILE")
+    if credentials.s3 or not profile:
+        return credentials
+    from skyhaul.sources.profiles import profile_keys  # noqa: PLC0415 aiobotocore is heavy
+
+    access_key, secret_key = await profile_keys(profile)
+    return replace(credentials, s3_access_key=access_key, s3_secret_key=secret_key)
 
 
 def _compose(settings: Settings, credentials: Credentials, plain: http.Http, emit: Emit, meter: Meter) -> Parts:

@@ -70,7 +70,10 @@ class DownloadSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSettings:
-    """The endpoints and limits of one archive. The defaults are those of the Copernicus Data Space for a general account."""
+    """The endpoints and limits of one archive. The defaults are those of the Copernicus Data Space for a general account.
+
+    ``stall_s`` is how long a connection may be silent before it is given up.
+    """
 
     catalogue_url: str = "https://catalogue.dataspace.copernicus.eu/odata/v1"
     download_url: str = "https://download.dataspace.copernicus.eu/odata/v1"
@@ -82,6 +85,7 @@ class ProviderSettings:
     requests_per_minute: int = 2000
     bytes_per_s_per_connection: int = 20_000_000
     bytes_per_30_days: int = 12_000_000_000_000
+    stall_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +112,7 @@ _PROVIDER_READERS: Mapping[str, Any] = {
     "requests_per_minute": values.whole(),
     "bytes_per_s_per_connection": values.size,
     "bytes_per_30_days": values.size,
+    "stall_s": values.span_s,
 }
 
 

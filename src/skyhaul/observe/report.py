@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +15,8 @@ from skyhaul.observe import text
 
 FAILURES_SHOWN = 6
 SLICES_SHOWN = 3
+
+NOTHING_MATCHED = 3
 
 _MEANINGS = {
     0: "everything asked for is on disk and verified as asked",
@@ -70,7 +71,7 @@ def _rows(report: Report) -> Iterator[Row]:
     if report.destination is not None:
         yield "files", _words(report.destination)
         yield "journal", _words(f"{report.destination.rstrip('/')}/.skyhaul/journal.db")
-        yield from _again(report, shlex.quote(report.destination))
+        yield from _again(report)
 
 
 def _products(report: Report) -> str:
@@ -125,10 +126,8 @@ def _failures(report: Report) -> Iterator[Row]:
         yield "", _words(f"and {text.count_text(more)} more, all of them in the journal")
 
 
-def _again(report: Report, destination: str) -> Iterator[Row]:
-    if report.failed or report.failures:
-        yield "again", _words(f"skyhaul retry {destination}", "bold")
-    elif report.exit_code:
+def _again(report: Report) -> Iterator[Row]:
+    if report.exit_code not in {0, NOTHING_MATCHED}:
         yield "again", _words("the same command: what is there is not fetched again")
 
 

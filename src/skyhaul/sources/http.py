@@ -74,6 +74,7 @@ class Http:
         self._session = session
         self._tokens = tokens
         self._trusted = trusted
+        self._proxies = Proxies()
         self._answered: set[str] = set()
 
     def with_tokens(self, tokens: Tokens, trusted: frozenset[str]) -> Http:
@@ -166,7 +167,7 @@ class Http:
             headers=ask.sign(ask.method, ask.url, headers) if ask.sign else headers,
             data=ask.body,
             allow_redirects=False,
-            proxy=proxy_of(ask.url),
+            proxy=self._proxies.of(ask.url),
         )
 
     async def _chunks(self, response: aiohttp.ClientResponse, host: str) -> AsyncIterator[bytes]:
@@ -219,13 +220,22 @@ async def _error(response: aiohttp.ClientResponse) -> Exception:
     return error_of(response.status, str(response.url), _lower(response.headers), body)
 
 
-def proxy_of(url: str) -> str | None:
-    """The proxy that the environment names for ``url``, as curl and requests read it (``NO_PROXY`` honoured)."""
-    parts = urlsplit(url)
-    proxies = urllib.request.getproxies()
-    if not proxies or urllib.request.proxy_bypass(parts.hostname or ""):
-        return None
-    return proxies.get(parts.scheme) or proxies.get("all")
+class Proxies:
+    """The proxies that the environment names, read once as curl and requests read them (``NO_PROXY`` honoured)."""
+
+    def __init__(self) -> None:
+        self._by_scheme = urllib.request.getproxies()
+        self._bypass: dict[str, bool] = {}
+
+    def of(self, url: str) -> str | None:
+        """The proxy for ``url``, if it goes through one."""
+        if not self._by_scheme:
+            return None
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if host not in self._bypass:
+            self._bypass[host] = bool(urllib.request.proxy_bypass(host))
+        return None if self._bypass[host] else self._by_scheme.get(parts.scheme) or self._by_scheme.get("all")
 
 
 @asynccontextmanager

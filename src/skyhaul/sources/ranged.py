@@ -44,27 +44,30 @@ def body_of(answer: Answer, obj: RemoteObject, span: ByteRange | None, etag: str
         ObjectChanged: another version or another size than the transfer began with.
         ConnectionLost: a web page stands in the place of the object (some proxies answer so with status 200).
     """
-    ranged, total = _extent(answer, span)
+    ranged, total = _extent(answer, obj, span)
     served_etag = _etag(answer.headers)
     if etag is not None and served_etag is not None and served_etag != etag:
         raise ObjectChanged(f"{obj.path}: its version is {served_etag} where {etag} was asked for")
     media_type = answer.headers.get("content-type", "").split(";")[0].strip().lower()
+    if media_type in _PAGES and (obj.archive if obj.size is None else total != obj.size):
+        raise ConnectionLost(f"{obj.path}: a page of type {media_type} came in its place")
     if total is not None and obj.size is not None and total != obj.size:
-        if media_type in _PAGES:
-            raise ConnectionLost(f"{obj.path}: a page of type {media_type} came in its place")
         raise ObjectChanged(f"{obj.path}: it has {total} bytes where {obj.size} were announced")
     return Body(ranged=ranged, total=total, etag=served_etag, chunks=answer.chunks, media_type=media_type)
 
 
-def _extent(answer: Answer, span: ByteRange | None) -> tuple[bool, int | None]:
+def _extent(answer: Answer, obj: RemoteObject, span: ByteRange | None) -> tuple[bool, int | None]:
+    """Whether the answer is a part, and the size of the whole. Of an encoded answer (asked for without) lengths mean the encoded bytes."""
+    encoding = answer.headers.get("content-encoding", "identity").lower()
     if answer.status != HTTPStatus.PARTIAL_CONTENT:
-        length = answer.headers.get("content-length")
+        length = answer.headers.get("content-length") if encoding == "identity" else None
         return False, int(length) if length is not None else None
-    match = _CONTENT_RANGE.fullmatch(answer.headers.get("content-range", ""))
-    if match is None or span is None or int(match[1]) != span.start or int(match[2]) != span.stop - 1:
-        raise ConnectionLost(
-            f"the host served {answer.headers.get('content-range', 'no range')} for {span and span.header()}"
-        )
+    served = answer.headers.get("content-range", "no range")
+    match = _CONTENT_RANGE.fullmatch(served)
+    asked = match is not None and span is not None and (int(match[1]), int(match[2]) + 1) == (span.start, span.stop)
+    if match is None or not asked or encoding != "identity":
+        wanted = span.header() if span else "all of it"
+        raise ConnectionLost(f"{obj.path}: the host served {served} ({encoding}) where {wanted} was asked for")
     return True, None if match[3] == "*" else int(match[3])
 
 

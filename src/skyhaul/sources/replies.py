@@ -27,10 +27,9 @@ from skyhaul.errors import (
 
 _TAG = re.compile(r"<(?:style|script).*?</(?:style|script)>|<[^>]+>", re.DOTALL | re.IGNORECASE)
 _XML_FIELD = re.compile(r"<(Code|Message)>([^<]*)</\1>")
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
-_SECRET_IN_URL = re.compile(r"([?&](?:token|access_token|X-Amz-[A-Za-z-]+|sig|key)=)[^&\s]+", re.IGNORECASE)
+_SECRET = re.compile(r"([?&](?:\w*token|password|\w*secret|X-Amz-[A-Za-z-]+|sig|key)=|\bBearer )[^&\s]+", re.IGNORECASE)
 SAID_MAX = 300
-KEYS_REFUSED = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed")
+KEYS_REFUSED = ("InvalidAccessKeyId", "SignatureDoesNotMatch")
 BUSY = frozenset({408, 413, 425, 429, 500, 502, 503, 504})
 KINDS: Mapping[int, Callable[[str], RemoteError]] = {
     202: ObjectOffline,
@@ -59,6 +58,8 @@ def error_of(status: int, url: str, headers: Mapping[str, str], body: bytes) -> 
         return LoginRefused(
             f"{message}: check CDSE_S3_ACCESS_KEY and CDSE_S3_SECRET_KEY (new keys take up to a minute to work)"
         )
+    if "RequestTimeTooSkewed" in said:
+        return LoginRefused(f"{message}: set this machine's clock")
     return KINDS.get(status, partial(RequestRefused, status=status))(message)
 
 
@@ -86,17 +87,16 @@ def says(body: bytes) -> str:
 
 
 def _tidy(text: str) -> str:
-    plain = _UNPRINTABLE.sub(" ", html.unescape(text))
+    plain = "".join(character if character.isprintable() else " " for character in html.unescape(text))
     short = " ".join(without_secrets(plain).split())
     return short if len(short) <= SAID_MAX else short[: SAID_MAX - 1] + "…"
 
 
 def _json_says(text: str) -> str:
     try:
-        reply = msgspec.json.decode(text.encode())
-    except msgspec.DecodeError:
+        return _flat(msgspec.json.decode(text.encode()))
+    except (msgspec.DecodeError, RecursionError):
         return ""
-    return _flat(reply)
 
 
 def _flat(value: object) -> str:
@@ -117,5 +117,5 @@ def _xml_says(text: str) -> str:
 
 
 def without_secrets(text: str) -> str:
-    """The text with tokens and signatures in URLs blotted out."""
-    return _SECRET_IN_URL.sub(r"\1***", text)
+    """The text with tokens, passwords and signatures blotted out, as they stand in URLs and headers."""
+    return _SECRET.sub(r"\1***", text)

@@ -1,4 +1,4 @@
-"""S3 over the one HTTP engine: listing, credentials, header-signed requests. Home of aiobotocore.
+"""S3 over the one HTTP engine: listing, header-signed requests. Home of botocore.
 
 CDSE eodata: path-style addressing, signature version 4 in the ``Authorization`` header; presigned URLs are refused. Listing pages hold
 1000 keys; folder markers (keys ending ``/``) are not objects. An ETag is the MD5 of the object unless it holds ``-``.
@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlencode, urlsplit
 from xml.etree.ElementTree import Element
 
-from aiobotocore.session import AioSession
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from defusedxml import ElementTree
+from defusedxml import DefusedXmlException, ElementTree
 
 from skyhaul.errors import CatalogueError
 from skyhaul.protocols import Exchange
@@ -59,10 +58,13 @@ class S3:
         """
         token: str | None = None
         while True:
-            page, token = await self.page(bucket, prefix, token)
+            page, following = await self.page(bucket, prefix, token)
             yield page
-            if token is None:
+            if following is None:
                 return
+            if following == token:
+                raise CatalogueError(f"{urlsplit(self._endpoint).hostname}: its listing turns in a circle")
+            token = following
 
     async def page(self, bucket: str, prefix: str, token: str | None) -> tuple[list[Listed], str | None]:
         """One page of a listing and the token of the next, ``None`` on the last."""
@@ -79,7 +81,7 @@ def parse_listing(body: bytes, *, host: str) -> tuple[list[Listed], str | None]:
     """The objects of a ListObjectsV2 page, folder markers left out, and the continuation token."""
     try:
         root = ElementTree.fromstring(body)
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, DefusedXmlException) as error:
         raise CatalogueError(f"{host}: its listing is not XML ({error})") from error
     space = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
     if root.tag != f"{space}ListBucketResult":
@@ -97,15 +99,6 @@ def parse_listing(body: bytes, *, host: str) -> tuple[list[Listed], str | None]:
 
 def _listed(entry: Element, space: str, key: str) -> Listed:
     size = entry.findtext(f"{space}Size") or ""
-    if not key or not size.isdigit():
+    if not key or not (size.isascii() and size.isdigit()):
         raise CatalogueError(f"a listed object has key {key!r} and size {size!r}")
     return Listed(key=key, size=int(size), etag=(entry.findtext(f"{space}ETag") or "").strip('"'))
-
-
-async def profile_keys(profile: str) -> tuple[str, str] | None:
-    """The pair of keys that ``profile`` of this machine's AWS configuration holds, if any."""
-    credentials = await AioSession(profile=profile).get_credentials()
-    if credentials is None:
-        return None
-    frozen = await credentials.get_frozen_credentials()
-    return frozen.access_key, frozen.secret_key

@@ -22,7 +22,7 @@ from skyhaul.protocols import Emit, Source
 from skyhaul.retry import RetryPolicy
 from skyhaul.transfer import checksum as digests
 from skyhaul.transfer.fetch import Fetch, Ledger
-from skyhaul.transfer.sink import PartFile, is_intact
+from skyhaul.transfer.sink import Follower, PartFile, is_intact
 
 WRITERS = 8
 
@@ -37,6 +37,7 @@ class Transfer:
     staged: Path
     final: Path
     known: KnownFile | None = None
+    follower: Follower | None = None
 
     @property
     def checksum(self) -> Checksum | None:
@@ -121,7 +122,7 @@ class Engine:
 
     async def _fetched(self, transfer: Transfer, ledger: Ledger) -> Verified:
         obj = transfer.obj
-        file = PartFile(transfer.staged, transfer.checksum, _resumable(transfer))
+        file = PartFile(transfer.staged, transfer.checksum, _resumable(transfer), transfer.follower)
         await to_thread.run_sync(file.open, limiter=self._threads)
         flow = Flow(product=transfer.name, path=obj.path, route=obj.route, size=obj.size, done=sum(map(len, file.done)))
         self._meter.flows[transfer.product, obj.path] = flow

@@ -17,7 +17,7 @@ from skyhaul.model import Product
 COMPONENT_BYTES_MAX = 240
 """Longest name on the usual file systems (255) less what ``.part`` and siblings need."""
 
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\\\u202a-\u202e\u2066-\u2069]")
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\\\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _DRIVE = re.compile(r"^[A-Za-z]:")
 _S2_TILE = re.compile(r"_T(\d{2}[A-Z]{3})_")
 FIELDS = (
@@ -54,12 +54,20 @@ def _unsafe(part: str) -> str | None:
 
 
 def collisions(paths: Iterable[str]) -> tuple[str, str] | None:
-    """Two of the paths that are one file on a disk that does not tell capitals, if any."""
-    seen: dict[str, str] = {}
+    """Two of the paths that cannot lie side by side, if any.
+
+    They are the same, or would be on a disk that does not tell capitals, or one is a file where the other needs a folder.
+    """
+    files: dict[str, str] = {}
+    folders: dict[str, str] = {}
     for path in paths:
-        other = seen.setdefault(path.casefold(), path)
-        if other != path:
+        folded = path.casefold()
+        above = [folded[:at] for at, character in enumerate(folded) if character == "/"]
+        other = files.get(folded) or folders.get(folded) or next((files[name] for name in above if name in files), None)
+        if other is not None:
             return other, path
+        files[folded] = path
+        folders.update(dict.fromkeys(above, path))
     return None
 
 
@@ -82,19 +90,28 @@ def check_template(template: str) -> None:
         SettingsError: says which fields there are.
     """
     try:
-        fields = [field for _, field, _, _ in Formatter().parse(template) if field is not None]
+        fields = [(field, spec) for _, field, spec, _ in Formatter().parse(template) if field is not None]
     except ValueError as error:
-        raise SettingsError(
-            f"--layout {template!r} is not a template ({error}); for example '{{tile}}/{{start:%Y}}/{{name}}'"
-        ) from None
-    for field in fields:
+        raise _no_template(template, error) from None
+    for field, spec in fields:
         if field not in FIELDS:
             raise SettingsError(f"--layout has no field {field!r}; there are {', '.join(FIELDS)}")
+        if spec and "{" in spec:
+            raise _no_template(template, "a field inside a field")
 
 
 def _fill(template: str, product: Product) -> str:
     check_template(template)
-    return Formatter().vformat(template, (), _Values(product, template))
+    try:
+        return Formatter().vformat(template, (), _Values(product, template))
+    except ValueError as error:
+        raise _no_template(template, error) from None
+
+
+def _no_template(template: str, why: object) -> SettingsError:
+    return SettingsError(
+        f"--layout {template!r} is not a template ({why}); for example '{{tile}}/{{start:%Y}}/{{name}}'"
+    )
 
 
 class _Values(dict[str, Any]):

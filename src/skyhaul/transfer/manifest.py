@@ -24,10 +24,9 @@ _INSIDE = re.compile(r"/((?:GRANULE|DATASTRIP|HTML|AUX_DATA|rep_info)/.+)$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """A file of the product. ``size`` is what the manifest claims, which is not always true: the digest decides."""
+    """A file of the product. The size that the manifest claims is left out: it is not always true, the digest decides."""
 
     path: str
-    size: int
     checksum: Checksum
 
 
@@ -65,7 +64,6 @@ def _listed(root: Element) -> Iterator[Listed]:
             raise IntegrityError("the manifest has a file without a location or a digest")
         yield Listed(
             path=inside(location.get("href", "")),
-            size=int(stream.get("size", "0")),
             checksum=Checksum(
                 algorithm=checksum.get("checksumName", "").upper(),
                 value=checksum.text.strip().lower(),

@@ -10,8 +10,10 @@ import os
 import shutil
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from skyhaul.errors import DiskFull, IntegrityError, SinkError
 from skyhaul.model import ByteRange, Checksum
@@ -21,6 +23,7 @@ from skyhaul.transfer import parts
 BLOCK_BYTES = 1 << 20
 CATCH_UP_BYTES = 8 << 20
 IOV_MAX = 512
+SYNCS_AT_ONCE = 8
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -39,6 +42,18 @@ def writing(path: Path) -> Iterator[None]:
         raise kind(f"{path}: {os.strerror(error.errno or 0) if error.errno else error}") from error
 
 
+class Follower(Protocol):
+    """Who works on a file while it grows from its beginning."""
+
+    def restart(self) -> None:
+        """The file begins anew."""
+        ...
+
+    def follow(self, fd: int, front: int) -> None:
+        """The first ``front`` bytes are there."""
+        ...
+
+
 class PartFile:
     """One object on its way to disk, hashed as its front grows.
 
@@ -46,9 +61,17 @@ class PartFile:
         path: its name once it is verified; until then it is ``<path>.part``.
         expected: what to verify against; ``None`` leaves the length.
         done: the spans that an earlier attempt or run wrote.
+        follower: told of every write.
     """
 
-    def __init__(self, path: Path, expected: Checksum | None, done: Iterable[ByteRange] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        expected: Checksum | None,
+        done: Iterable[ByteRange] = (),
+        follower: Follower | None = None,
+    ) -> None:
+        self._follower = follower
         self.path = path
         self.part = path.with_name(path.name + ".part")
         self.done = parts.merged(done)
@@ -67,18 +90,21 @@ class PartFile:
             self.done = [span for span in self.done if span.stop <= length]
             if not self.done:
                 os.ftruncate(self._fd, 0)
+                self._restart_follower()
 
     def write(self, offset: int, chunks: Sequence[bytes]) -> None:
         """Put ``chunks`` at ``offset``."""
         with writing(self.part):
             stop = self._put(offset, chunks)
-        with self._lock:
+        with self._lock, writing(self.part):
             self.done = parts.merged([*self.done, ByteRange(start=offset, stop=stop)])
             if self._hash is not None and offset == self._hashed:
                 for chunk in chunks:
                     self._hash.update(chunk)
                 self._hashed = stop
             self._catch_up(CATCH_UP_BYTES)
+            if self._follower is not None:
+                self._follower.follow(self._file, parts.front(self.done))
 
     def read(self, span: ByteRange) -> bytes:
         """Bytes that were written before."""
@@ -89,6 +115,7 @@ class PartFile:
         """Forget every byte."""
         with writing(self.part):
             os.ftruncate(self._file, 0)
+            self._restart_follower()
         self.done = []
         self._hash = self._new_hash()
         self._hashed = 0
@@ -121,6 +148,10 @@ class PartFile:
             raise SinkError(f"{self.part}: the file is not open")
         return self._fd
 
+    def _restart_follower(self) -> None:
+        if self._follower is not None:
+            self._follower.restart()
+
     def _new_hash(self) -> digests.Hash | None:
         return digests.NEW[self._expected.algorithm]() if self._expected else None
 
@@ -140,6 +171,8 @@ class PartFile:
         stop = min(parts.front(self.done), self._hashed + at_most)
         while self._hashed < stop:
             block = os.pread(self._file, min(BLOCK_BYTES, stop - self._hashed), self._hashed)
+            if not block:
+                raise IntegrityError(f"{self.path.name}: somebody cut {self.part.name} to less than was written")
             self._hash.update(block)
             self._hashed += len(block)
 
@@ -153,6 +186,35 @@ def _after(views: list[memoryview], written: int) -> list[memoryview]:
     return []
 
 
+def copied(source_fd: int, target: Path, start: int, size: int) -> None:
+    """Copy a span of one file into a new one, inside the kernel where that can be had (Linux), and start writing it out.
+
+    Raises:
+        SinkError: the disk refuses.
+        EOFError: the source ends before the span does.
+    """
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            stop = start + size
+            while start < stop:
+                moved = _moved(source_fd, fd, start, stop - start)
+                if moved == 0:
+                    raise EOFError(f"{target.name} ends beyond its archive")
+                start += moved
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(fd)
+
+
+def _moved(source_fd: int, fd: int, start: int, size: int) -> int:
+    if hasattr(os, "copy_file_range"):
+        return os.copy_file_range(source_fd, fd, size, start)
+    return os.write(fd, os.pread(source_fd, min(size, BLOCK_BYTES), start))
+
+
 def digest_of(path: Path, algorithm: str) -> str:
     """The digest of a file, in lower-case hex."""
     found = digests.NEW[algorithm]()
@@ -164,7 +226,7 @@ def digest_of(path: Path, algorithm: str) -> str:
 
 def is_intact(path: Path, expected: Checksum | None) -> bool:
     """Whether a file that is already there has the content that is wanted; without a checksum nobody can tell."""
-    return expected is not None and digest_of(path, expected.algorithm) == expected.value
+    return expected is not None and digest_of(path, expected.algorithm) == expected.value.lower()
 
 
 def publish(staged: Path, final: Path) -> None:
@@ -198,8 +260,10 @@ def _merge(staged: Path, final: Path) -> None:
 
 
 def _make_durable(staged: Path) -> None:
-    for path in [staged, *staged.rglob("*")] if staged.is_dir() else [staged]:
-        _fsync(path)
+    """Sync a file or a tree. Side by side, because files that are synced together share the file system's commits."""
+    paths = [staged, *staged.rglob("*")] if staged.is_dir() else [staged]
+    with ThreadPoolExecutor(min(SYNCS_AT_ONCE, len(paths))) as threads:
+        list(threads.map(_fsync, paths))
 
 
 def _fsync(path: Path) -> None:

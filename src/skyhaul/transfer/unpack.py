@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import struct
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from skyhaul.errors import IntegrityError, UnsafeName
+from skyhaul.transfer.ahead import LOCAL_HEADER
 from skyhaul.transfer.layout import collisions, safe_path
-from skyhaul.transfer.sink import BLOCK_BYTES, writing
+from skyhaul.transfer.sink import BLOCK_BYTES, copied, writing
 
 SWELL_MAX = 200
 """Bytes out of an archive for each byte of it; product archives are stored, text compresses less than this."""
+
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, OSError, ValueError, OverflowError)
+"""What zipfile raises for bytes that are no zip: a wrong offset is an ``OSError``, a name that is no UTF-8 a ``ValueError``."""
 
 
 def is_zip(path: Path) -> bool:
@@ -23,11 +30,13 @@ def is_zip(path: Path) -> bool:
         return file.read(4) in {b"PK\x03\x04", b"PK\x05\x06"}
 
 
-def unpack(archive: Path, into: Path) -> list[PurePosixPath]:
-    """Write the files of a zip to ``into``, every CRC checked, and name them.
+def unpack(
+    archive: Path, into: Path, *, verified: bool = False, taken: Mapping[int, tuple[PurePosixPath, int]] | None = None
+) -> list[PurePosixPath]:
+    """Write the files of a zip to ``into`` and name them. Every CRC is checked, unless the archive as a whole is ``verified``.
 
     The archive's one top folder is left out, whatever it is called: it does not always carry the product's name. Empty folders are
-    not made.
+    not made. ``taken`` are members that lie in ``into`` already, by the offset of their headers: path and size; nothing else does.
 
     Raises:
         IntegrityError: broken structure, a wrong CRC, encryption, or a size that no product has.
@@ -38,10 +47,17 @@ def unpack(archive: Path, into: Path) -> list[PurePosixPath]:
         with zipfile.ZipFile(archive) as opened:
             members = _checked(opened, archive.stat().st_size)
             placed = _placed([member.filename for member in members])
+            there = dict(taken or {}) if verified else {}
+            if not set(there.values()) <= {(path, each.file_size) for path, each in zip(placed, members, strict=True)}:
+                there = {}
+            if not there:
+                with writing(into):
+                    shutil.rmtree(into, ignore_errors=True)
             for member, path in zip(members, placed, strict=True):
-                _extract(opened, member, into / path)
+                if there.get(member.header_offset) != (path, member.file_size):
+                    _extract(opened, member, into / path, verified=verified)
             return placed
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except _BROKEN as error:
         raise IntegrityError(f"{archive.name}: the archive is broken ({error})") from error
 
 
@@ -52,6 +68,10 @@ def _checked(opened: zipfile.ZipFile, archive_bytes: int) -> list[zipfile.ZipInf
             raise UnsafeName(f"the archive holds a link {member.filename[:200]!r}, which is refused")
         if member.flag_bits & 0x1:
             raise IntegrityError(f"the archive's {member.filename[:200]!r} is encrypted")
+        if member.compress_type not in _METHODS:
+            raise IntegrityError(
+                f"the archive's {member.filename[:200]!r} is compressed by method {member.compress_type}"
+            )
     if sum(member.file_size for member in members) > SWELL_MAX * archive_bytes:
         raise IntegrityError(f"the archive would swell to more than {SWELL_MAX} times its size")
     if not members:
@@ -64,22 +84,32 @@ def _placed(names: Sequence[str]) -> list[PurePosixPath]:
     tops = {path.parts[0] for path in paths}
     if len(tops) == 1 and all(len(path.parts) > 1 for path in paths):
         paths = [PurePosixPath(*path.parts[1:]) for path in paths]
-    if len(set(paths)) != len(paths):
-        raise IntegrityError("the archive holds a file twice")
     clash = collisions(map(str, paths))
     if clash is not None:
         raise UnsafeName(
-            f"the archive holds {clash[0]!r} and {clash[1]!r}, one file on a disk that does not tell capitals"
+            f"the archive holds {clash[0]!r} and {clash[1]!r}, which cannot lie side by side on every disk"
         )
     return paths
 
 
-def _extract(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+def _extract(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, *, verified: bool) -> None:
+    if verified and member.compress_type == zipfile.ZIP_STORED and opened.fp is not None:
+        archive_fd = opened.fp.fileno()
+        header = os.pread(archive_fd, LOCAL_HEADER.size, member.header_offset)
+        *_, name_bytes, extra_bytes = LOCAL_HEADER.unpack(header)
+        data = member.header_offset + LOCAL_HEADER.size + name_bytes + extra_bytes
+        copied(archive_fd, target, data, member.file_size)
+        return
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with opened.open(member) as source, target.open("wb", buffering=0) as file:
+        fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        with opened.open(member) as source:
             while block := source.read(BLOCK_BYTES):
-                _write(file.fileno(), block)
+                with writing(target):
+                    _write(fd, block)
+    finally:
+        os.close(fd)
 
 
 def _write(fd: int, block: bytes) -> None:

@@ -83,7 +83,7 @@ def test_a_bad_run_says_what_failed_and_how_to_go_on() -> None:
         "and 1 more slices",
         f"ObjectMissing {TIMES}11   IntegrityError {TIMES}1",
         "and 6 more, all of them in the journal",
-        "skyhaul retry '/data/my archive/'",
+        "the same command: what is there is not fetched again",
         "/data/my archive/.skyhaul/journal.db",
     ):
         assert fact in words

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import pytest
+
+from skyhaul.errors import IntegrityError
+from skyhaul.model import Checksum, RemoteObject
+from skyhaul.protocols import Wish
+from skyhaul.transfer import manifest
+
+MD5 = "0" * 32
+
+
+def stream(href, *, size="10", algorithm="MD5", value=MD5):
+    return (
+        f'<dataObject ID="X"><byteStream mimeType="text/xml" size="{size}">'
+        f'<fileLocation locatorType="URL" href="{href}"/><checksum checksumName="{algorithm}">{value}</checksum>'
+        "</byteStream></dataObject>"
+    )
+
+
+def document(*streams, root="xfdu:XFDU"):
+    text = f'<{root} xmlns:xfdu="urn:ccsds:schema:xfdu:1"><dataObjectSection>{"".join(streams)}</dataObjectSection>'
+    return f"{text}</{root}>".encode()
+
+
+def obj(path, **more):
+    return RemoteObject(route="s3", location=f"https://eodata/{path}", path=path, **more)
+
+
+def test_files_are_listed_with_their_digests():
+    body = document(stream("./measurement/a.tiff", value="ABCDEF" + "0" * 26), stream("Oa01.nc", algorithm="sha3-256"))
+    first, second = manifest.parse(body)
+    assert first.path == "measurement/a.tiff"
+    assert first.checksum == Checksum(algorithm="MD5", value="abcdef" + "0" * 26, origin="manifest")
+    assert (second.path, second.checksum.algorithm) == ("Oa01.nc", "SHA3-256")
+
+
+@pytest.mark.parametrize(
+    ("href", "path"),
+    [
+        ("./GRANULE/L2A/B04.jp2", "GRANULE/L2A/B04.jp2"),
+        ("GRANULE/L2A/B04.jp2", "GRANULE/L2A/B04.jp2"),
+        ("/dpc/app/facilities/work/.S2B_OPER_TL/GRANULE/L2A/AUX_DATA/ECMWFT", "GRANULE/L2A/AUX_DATA/ECMWFT"),
+        ("/dpc/app/facilities/work/HTML/star_bg.jpg", "HTML/star_bg.jpg"),
+        ("/etc/passwd", "etc/passwd"),
+    ],
+)
+def test_a_path_of_the_processing_host_is_brought_back_inside(href, path):
+    assert manifest.inside(href) == path
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "not well-formed"),
+        (document(stream("a"))[:-20], "not well-formed"),
+        (document(stream("a"), root="xfdu:Other"), "root element"),
+        (b'<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>', "not well-formed"),
+        (document(), "lists no files"),
+        (document("<dataObject><byteStream size='1'/></dataObject>"), "without a location or a digest"),
+        (document(stream("a", value="")), "without a location or a digest"),
+        (document(stream("a"), stream("./a", value="1" * 32)), "twice with different digests"),
+    ],
+    ids=["empty", "cut", "other", "entities", "nothing", "bare", "undigested", "contradiction"],
+)
+def test_a_manifest_that_cannot_be_right_is_refused(body, reason):
+    with pytest.raises(IntegrityError, match=reason):
+        manifest.parse(body)
+
+
+@pytest.mark.parametrize("size", ["932", "0", "", "many", "-1"])
+def test_what_it_says_of_sizes_is_no_reason_to_refuse_it(size):
+    # safe-products, trap 1: Sen2Cor manifests state sizes that no file has
+    assert manifest.parse(document(stream("a", size=size)))[0].path == "a"
+
+
+def test_a_file_may_be_listed_twice_with_one_digest():
+    assert len(manifest.parse(document(stream("a"), stream("./a")))) == 1
+
+
+@pytest.mark.parametrize(
+    ("wish", "wanted"),
+    [
+        (Wish(), True),
+        (Wish(only=("*_B04_10m.jp2",)), True),
+        (Wish(only=("GRANULE/*/IMG_DATA/R10m/*",)), True),
+        (Wish(only=("*_B08_10m.jp2",)), False),
+        (Wish(only=("*_b04_10m.jp2",)), False),
+        (Wish(exclude=("*.jp2",)), False),
+        (Wish(only=("*_B04_10m.jp2",), exclude=("GRANULE/*",)), False),
+    ],
+)
+def test_globs_match_the_path_or_the_name(wish, wanted):
+    assert manifest.wanted("GRANULE/L2A_T31/IMG_DATA/R10m/T31_B04_10m.jp2", wish) is wanted
+
+
+def test_objects_get_the_digests_that_the_manifest_states():
+    etag = Checksum(algorithm="MD5", value="f" * 32, origin="etag")
+    listed, unlisted = manifest.with_manifest(
+        [obj("a", checksums=(etag,)), obj("manifest.safe")], document(stream("a")), Wish()
+    )
+    assert [checksum.origin for checksum in listed.checksums] == ["manifest", "etag"]
+    assert unlisted.checksums == ()
+
+
+def test_files_that_the_archive_does_not_have_are_named():
+    body = document(stream("a"), stream("b"), stream("c"))
+    with pytest.raises(IntegrityError, match="lists 2 files that the archive does not have, the first is b"):
+        manifest.with_manifest([obj("a")], body, Wish())
+
+
+def test_files_that_nobody_wants_may_be_absent():
+    manifest.with_manifest([obj("a.jp2")], document(stream("a.jp2"), stream("b.gml")), Wish(only=("*.jp2",)))

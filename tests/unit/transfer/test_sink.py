@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import errno
+import hashlib
+import itertools
+import os
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from skyhaul.errors import DiskFull, IntegrityError, SinkError
+from skyhaul.model import ByteRange, Checksum
+from skyhaul.transfer import sink
+from skyhaul.transfer.sink import PartFile, check_writable, free_bytes, is_intact, publish, writing
+
+BODY = random.Random(1).randbytes(100_000)
+MD5 = Checksum(algorithm="MD5", value=hashlib.md5(BODY).hexdigest(), origin="manifest")
+CUT = 30_000
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "IMG_DATA" / "B04.jp2"
+
+
+@pytest.fixture
+def opened():
+    """Opens part files and closes them in the end, sealed or not."""
+    files = []
+
+    def open_(*arguments):
+        file = PartFile(*arguments)
+        file.open()
+        files.append(file)
+        return file
+
+    yield open_
+    for file in files:
+        file.close()
+
+
+def span(start, stop):
+    return ByteRange(start=start, stop=stop)
+
+
+def test_a_file_has_its_name_once_it_is_verified(path, opened):
+    file = opened(path, MD5)
+    file.write(0, [BODY])
+    assert not path.exists()
+    file.seal(len(BODY))
+    assert path.read_bytes() == BODY
+    assert not file.part.exists()
+
+
+def test_wrong_bytes_stay_as_evidence_and_get_no_name(path, opened):
+    file = opened(path, MD5)
+    file.write(0, [BODY[:-1], b"?"])
+    with pytest.raises(IntegrityError, match="its MD5 is"):
+        file.seal(len(BODY))
+    assert not path.exists()
+    assert file.part.stat().st_size == len(BODY)
+
+
+@pytest.mark.parametrize("size", [len(BODY) - 1, len(BODY) + 1])
+def test_a_wrong_length_is_no_file(path, opened, size):
+    file = opened(path, None)
+    file.write(0, [BODY])
+    with pytest.raises(IntegrityError, match="bytes where"):
+        file.seal(size)
+    assert not path.exists()
+
+
+def test_a_hole_is_no_file_although_the_length_is_right(path, opened):
+    file = opened(path, None)
+    file.write(0, [BODY[:10]])
+    file.write(20, [BODY[20:]])
+    with pytest.raises(IntegrityError):
+        file.seal(len(BODY))
+
+
+def test_an_empty_object_is_a_file(path, opened):
+    opened(path, None).seal(0)
+    assert path.read_bytes() == b""
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    cuts=st.sets(st.integers(1, 999), max_size=8),
+    order=st.randoms(),
+    before=st.integers(0, 3),
+    catch_up_bytes=st.sampled_from([1, 100, 10_000]),
+)
+def test_parts_may_overtake_each_other_within_and_across_runs(tmp_path, cuts, order, before, catch_up_bytes):
+    body = BODY[:1000]
+    expected = Checksum(algorithm="MD5", value=hashlib.md5(body).hexdigest())
+    ends = [0, *sorted(cuts), len(body)]
+    pieces = [span(*ends) for ends in itertools.pairwise(ends)]
+    order.shuffle(pieces)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sink, "CATCH_UP_BYTES", catch_up_bytes)
+        patch.setattr(sink, "BLOCK_BYTES", 64)
+        earlier = PartFile(tmp_path / "B04.jp2", expected)
+        earlier.open()
+        for piece in pieces[:before]:
+            earlier.write(piece.start, [body[piece.start : piece.stop]])
+        earlier.close()
+        file = PartFile(tmp_path / "B04.jp2", expected, earlier.done)
+        file.open()
+        for piece in pieces[before:]:
+            file.write(piece.start, [body[piece.start : piece.stop]])
+        file.seal(len(body))
+    assert (tmp_path / "B04.jp2").read_bytes() == body
+
+
+def test_a_write_that_takes_only_some_bytes_is_finished(path, opened, monkeypatch):
+    pwritev = os.pwritev
+    monkeypatch.setattr(sink.os, "pwritev", lambda fd, views, at: pwritev(fd, [views[0][:7_000]], at))
+    file = opened(path, MD5)
+    file.write(0, [BODY[:CUT], b"", BODY[CUT : CUT + 3], BODY[CUT + 3 :]])
+    file.seal(len(BODY))
+    assert path.read_bytes() == BODY
+
+
+def test_more_chunks_than_the_system_takes_at_once(path, opened):
+    file = opened(path, MD5)
+    file.write(0, [BODY[at : at + 10] for at in range(0, len(BODY), 10)])
+    file.seal(len(BODY))
+    assert path.read_bytes() == BODY
+
+
+def test_an_earlier_run_is_gone_on_from_and_hashed_again(path, opened):
+    first = opened(path, MD5)
+    first.write(0, [BODY[:CUT]])
+    first.close()
+    second = opened(path, MD5, [span(0, CUT)])
+    second.write(CUT, [BODY[CUT:]])
+    second.seal(len(BODY))
+    assert path.read_bytes() == BODY
+
+
+def test_what_changed_on_disk_between_runs_is_noticed(path, opened):
+    first = opened(path, MD5)
+    first.write(0, [BODY[:CUT]])
+    first.close()
+    first.part.write_bytes(b"?" + BODY[1:CUT])
+    second = opened(path, MD5, [span(0, CUT)])
+    second.write(CUT, [BODY[CUT:]])
+    with pytest.raises(IntegrityError):
+        second.seal(len(BODY))
+
+
+def test_spans_beyond_the_end_of_the_file_are_forgotten(path, opened):
+    first = opened(path, MD5)
+    first.write(0, [BODY[:CUT]])
+    first.close()
+    second = opened(path, MD5, [span(0, CUT), span(CUT + 10, CUT + 20)])
+    assert second.done == [span(0, CUT)]
+
+
+def test_bytes_that_no_span_tells_of_are_dropped(path, opened):
+    path.parent.mkdir()
+    path.with_name("B04.jp2.part").write_bytes(BODY + b"of a longer version")
+    file = opened(path, MD5)
+    file.write(0, [BODY])
+    file.seal(len(BODY))
+    assert path.read_bytes() == BODY
+
+
+def test_beginning_again_forgets_every_byte(path, opened):
+    file = opened(path, MD5)
+    file.write(0, [b"?" * 200_000])
+    file.restart()
+    assert (file.done, file.part.stat().st_size) == ([], 0)
+    file.write(0, [BODY])
+    file.seal(len(BODY))
+    assert path.read_bytes() == BODY
+
+
+def test_a_file_that_was_cut_behind_our_back_is_no_endless_loop(path, opened):
+    file = opened(path, MD5)
+    file.write(CUT, [BODY[CUT:]])
+    os.truncate(file.part, 0)
+    with pytest.raises(IntegrityError, match=r"B04\.jp2"):
+        file.write(0, [BODY[:CUT]])
+
+
+REFUSALS = [(errno.ENOSPC, DiskFull), (errno.EDQUOT, DiskFull), (errno.EIO, SinkError)]
+
+
+@pytest.mark.parametrize("function", ["pwritev", "pread"])
+@pytest.mark.parametrize("refusal", REFUSALS, ids=str)
+def test_what_the_disk_refuses_is_one_sentence(path, opened, monkeypatch, function, refusal):
+    number, error = refusal
+
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    file = opened(path, MD5)
+    file.write(CUT, [BODY[CUT:]])
+    monkeypatch.setattr(sink.os, function, refuse)
+    with pytest.raises(error) as raised:
+        file.write(0, [BODY[:CUT]])
+    assert type(raised.value) is error
+    assert str(raised.value) == f"{file.part}: {os.strerror(number)}"
+
+
+def test_an_error_without_a_number_is_told_in_its_own_words(tmp_path):
+    with pytest.raises(SinkError, match="cannot do that"), writing(tmp_path):
+        raise OSError("cannot do that")
+
+
+def test_a_file_is_intact_only_where_a_digest_says_so(tmp_path):
+    path = tmp_path / "B04.jp2"
+    path.write_bytes(BODY)
+    assert is_intact(path, MD5)
+    assert is_intact(path, Checksum(algorithm="MD5", value=MD5.value.upper()))
+    assert not is_intact(path, None)
+    path.write_bytes(BODY[:-1])
+    assert not is_intact(path, MD5)
+
+
+# publication
+
+
+def made(folder, files):
+    for name, body in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+    return folder
+
+
+def tree_of(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def durable(monkeypatch):
+    """Which paths were made durable, in order, with the renames between them."""
+    calls = []
+    fsync, replace = os.fsync, sink.Path.replace
+    monkeypatch.setattr(
+        sink.os, "fsync", lambda fd: (calls.append(("fsync", str(Path(f"/proc/self/fd/{fd}").readlink()))), fsync(fd))
+    )
+    monkeypatch.setattr(
+        sink.Path, "replace", lambda path, to: (calls.append(("replace", str(to))), replace(path, to))[1]
+    )
+    return calls
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="only Linux tells which file a descriptor is")
+def test_everything_is_durable_before_it_has_its_name(tmp_path, durable):
+    staged, final = made(tmp_path / "tree", {"a": b"1", "b/c": b"2"}), tmp_path / "x" / "P.SAFE"
+    publish(staged, final)
+    assert tree_of(final) == {"a": b"1", "b/c": b"2"}
+    renamed = durable.index(("replace", str(final)))
+    before = {staged, staged / "a", staged / "b", staged / "b/c"}
+    assert set(durable[:renamed]) == {("fsync", str(path)) for path in before}
+    assert durable[renamed + 1 :] == [("fsync", str(final.parent))]
+
+
+def test_a_tree_takes_in_the_rest_of_its_product(tmp_path):
+    final = made(tmp_path / "P.SAFE", {"manifest.safe": b"m", "R10m/B04": b"4", "R10m/old": b"0"})
+    publish(made(tmp_path / "tree", {"manifest.safe": b"m", "R10m/B08": b"8", "R10m/old": b"1", "QI/x": b"x"}), final)
+    assert tree_of(final) == {"manifest.safe": b"m", "R10m/B04": b"4", "R10m/B08": b"8", "R10m/old": b"1", "QI/x": b"x"}
+    assert not (tmp_path / "tree").exists()
+
+
+def test_a_file_replaces_its_earlier_version(tmp_path):
+    made(tmp_path, {"P.nc": b"old", "staged": b"new"})
+    publish(tmp_path / "staged", tmp_path / "P.nc")
+    assert tree_of(tmp_path) == {"P.nc": b"new"}
+
+
+def test_what_is_in_the_way_is_named(tmp_path):
+    made(tmp_path, {"P.SAFE": b"a file", "tree/a": b"1"})
+    with pytest.raises(SinkError, match=r"P\.SAFE"):
+        publish(tmp_path / "tree", tmp_path / "P.SAFE")
+    assert tree_of(tmp_path) == {"P.SAFE": b"a file", "tree/a": b"1"}
+
+
+def test_room_is_told_for_a_folder_that_is_not_there_yet(tmp_path):
+    assert abs(free_bytes(tmp_path / "a" / "b") - free_bytes(tmp_path)) < 1 << 30
+
+
+def test_a_destination_is_tried_and_left_as_it_was(tmp_path):
+    check_writable(tmp_path / "new" / "folder")
+    assert list((tmp_path / "new" / "folder").iterdir()) == []
+
+
+def test_a_destination_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(SinkError, match="file"):
+        check_writable(tmp_path / "file" / "below")
