@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--page-latency", type=float, default=0.15)
     given = parser.parse_args()
     print(machine())
-    world = ("--products", str(given.products), "--no-checksums", "--set", f"page_latency_s={given.page_latency}")
+    world = ("--products", str(given.products), "--checksums", "none", "--set", f"page_latency_s={given.page_latency}")
     rows: list[tuple[object, ...]] = [("pager", "median s", "spread", "products", "duplicates")]
     with archive(*world) as served:
         serial(served)  # the archive warms its caches for both

@@ -53,7 +53,7 @@ def main() -> None:
     print(machine())
     rows: list[tuple[object, ...]] = [("products", "search MiB", "download MiB", "download --from MiB")]
     for count in parser.parse_args().products:
-        world = ("--products", str(count), "--no-checksums", "--set", "bytes_per_s_per_connection=20000")
+        world = ("--products", str(count), "--checksums", "none", "--set", "bytes_per_s_per_connection=20000")
         with tempfile.TemporaryDirectory() as scratch, archive(*world) as served:
             folder = Path(scratch)
             saved = folder / "saved.jsonl"

@@ -190,7 +190,7 @@ class Assembly:
         if job.failures:
             first = job.failures[0]
             more = f" (and {len(job.failures) - 1} more files)" if len(job.failures) > 1 else ""
-            return self._record(replace(result, kind=first.kind, error=first.error + more), ())
+            return replace(result, kind=first.kind, error=first.error + more)
         path, level, files = await to_thread.run_sync(self._published, job, ahead)
         size = sum(size for _, size in files)
         if job.objects[0].archive:

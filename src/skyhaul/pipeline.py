@@ -142,15 +142,13 @@ class Line:
             for end in (products, ready, *lanes.values()):
                 await ends.enter_async_context(end)
             async for product in products:
-                there = await self._craft.present(product)
-                if there is not None:
-                    self._settle(there)
-                    continue
-                await self._room.acquire()
                 try:
-                    job = await self._craft.expand(product)
+                    there = await self._craft.present(product)
+                    if there is not None:
+                        self._settle(there)
+                        continue
+                    job = await self._admitted(product)
                 except SkyhaulError as error:
-                    self._room.release()
                     self._end(failed(product, error), error.exit_code if error.fatal else None)
                     continue
                 left = job.left
@@ -158,6 +156,15 @@ class Line:
                     await ready.send(job)
                 for obj in left:
                     await lanes[obj.route].send(Item(job, obj))
+
+    async def _admitted(self, product: Product) -> Job:
+        """Expand a product once there is room for one more on the disk; one that cannot be expanded gives its room back."""
+        await self._room.acquire()
+        try:
+            return await self._craft.expand(product)
+        except SkyhaulError:
+            self._room.release()
+            raise
 
     async def _work(self, lane: MemoryObjectReceiveStream[Item], ready: MemoryObjectSendStream[Job]) -> None:
         async with lane, ready:

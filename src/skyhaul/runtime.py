@@ -243,6 +243,8 @@ class Haul:
         )
 
         def settle(result: ProductResult) -> None:
+            if result.state in {"failed", "offline"}:
+                journal.product(result, order.key)
             emit(ProductFinished(result=result))
             tally.check()
 

@@ -30,6 +30,9 @@ _REGION = {
     "online": True,
 }
 
+_SCALE = "0.04"
+"""Products of 40 MB: half a second each at what the archive allows."""
+
 _WORLD_PER_PRODUCT = 3
 """Somewhat less than half of the embedded archive's products lie in the region and are of the wanted type."""
 
@@ -48,7 +51,14 @@ def demo(
     from skyhaul.cli.running import of_download, watched
     from skyhaul.simulate.launch import launched
 
-    args = ["--products", str(_WORLD_PER_PRODUCT * products), "--scenario", _scenario(faults=faults, fast=fast)]
+    args = [
+        "--products",
+        str(_WORLD_PER_PRODUCT * products),
+        "--scale",
+        _SCALE,
+        "--scenario",
+        _scenario(faults=faults, fast=fast),
+    ]
 
     async def pull() -> Report:
         async with launched(args) as archive:

@@ -12,6 +12,7 @@ import anyio
 import anyio.lowlevel
 from aiohttp import web
 
+from skyhaul.simulate.account import WAKE_EARLY_S
 from skyhaul.simulate.faults import Fault, FaultKind, Stage, Subject
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 # Large pieces where nothing holds them back, smaller ones where they leave by the clock.
 PIECE_BYTES = 512 * 1024
 PACED_PIECE_BYTES = 256 * 1024
+ARRIVED = "skyhaul.arrived_s"
+"""Under which a request carries the moment at which it came in."""
+
 SMALL_BYTES = 64 * 1024
 
 
@@ -181,6 +185,12 @@ def flipped(data: bytes, offset: int) -> bytes:
     return data[:offset] + bytes((data[offset] ^ 0xFF,)) + data[offset + 1 :]
 
 
+async def first_byte_due(request: web.BaseRequest, latency_s: float) -> None:
+    """Wait until ``latency_s`` after the request came in; what was done for it meanwhile does not make it later."""
+    now_s = anyio.current_time()
+    await anyio.sleep(max(0.0, request.get(ARRIVED, now_s) + latency_s - WAKE_EARLY_S - now_s))
+
+
 async def send(service: Service, request: web.BaseRequest, subject: Subject, body: Body) -> web.StreamResponse:
     """Answer ``request`` with ``body`` on the account's terms: a slot, the latency, the pace, the faults.
 
@@ -192,10 +202,10 @@ async def send(service: Service, request: web.BaseRequest, subject: Subject, bod
     """
     account, scenario = service.account, service.account.scenario
     if not scenario.count_waiting:
-        await anyio.sleep(scenario.latency_s)
+        await first_byte_due(request, scenario.latency_s)
     with account.streaming(await account.admit()) as stream:
         if scenario.count_waiting:
-            await anyio.sleep(scenario.latency_s)
+            await first_byte_due(request, scenario.latency_s)
         try:
             fault = service.faults.draw(Stage.BODY, subject)
             if fault is None and body.span.stop - body.span.start <= SMALL_BYTES:

@@ -282,7 +282,7 @@ class BurstHost:
         folder = f"{burst['Name']}.SAFE"
         entries = {f"{folder}/measurement/{burst['Name'].lower()}.tiff": burst["Name"].encode()}
         if parent is not None:
-            manifest = self._service.world.files(parent)[0]
+            manifest = next(file for file in self._service.world.files(parent) if file.path == "manifest.safe")
             entries[f"{folder}/{manifest.path}"] = manifest.read(0, manifest.size)
         data = zipped(entries)
         return Whole(

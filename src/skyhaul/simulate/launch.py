@@ -77,13 +77,16 @@ def _world(options: Options) -> World:
 async def launched(args: Sequence[str] = ()) -> AsyncIterator[dict[str, Any]]:
     """The archive in a process of its own for the length of the block; yields its line of addresses.
 
-    The child ends with the block, and also when this process dies: it watches for the end of its stdin.
+    The child ends with the block, and also when this process dies: it watches for the end of its stdin. Signals typed at the terminal
+    do not reach it.
 
     Raises:
         RuntimeError: the child ended before it was ready; its complaint is on stderr.
     """
     command = [sys.executable, "-m", "skyhaul.simulate", "--until-stdin-closes", *args]
-    async with await anyio.open_process(command, stdin=PIPE, stdout=PIPE, stderr=None) as process:
+    async with await anyio.open_process(
+        command, stdin=PIPE, stdout=PIPE, stderr=None, start_new_session=True
+    ) as process:
         try:
             if process.stdout is None:
                 raise RuntimeError("the archive's process has no stdout")

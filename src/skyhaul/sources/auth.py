@@ -7,6 +7,7 @@ so a run logs in once and refreshes. Only password-grant tokens of ``cdse-public
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlencode
@@ -14,7 +15,7 @@ from urllib.parse import urlencode
 import anyio
 import msgspec
 
-from skyhaul.errors import AccessDenied, CatalogueError, LoginRefused, RequestRefused
+from skyhaul.errors import AccessDenied, CatalogueError, LoginRefused, RequestRefused, SettingsError
 from skyhaul.retry import OnRetry, RetryPolicy
 
 MARGIN_S = 60.0
@@ -39,7 +40,11 @@ class Login:
     client_id: str = "cdse-public"
 
     def form(self) -> dict[str, str]:
-        """The fields of a password grant; with two factors, the code of this half minute."""
+        """The fields of a password grant; with two factors, the code of this half minute.
+
+        Raises:
+            SettingsError: the secret of the second factor is none.
+        """
         fields = {
             "client_id": self.client_id,
             "grant_type": "password",
@@ -49,7 +54,13 @@ class Login:
         if self.totp_secret:
             import pyotp  # noqa: PLC0415 only accounts with two factors need it
 
-            fields["totp"] = pyotp.TOTP(self.totp_secret.replace(" ", "")).now()
+            try:
+                fields["totp"] = pyotp.TOTP(self.totp_secret.replace(" ", "")).now()
+            except ValueError:
+                raise SettingsError(
+                    "CDSE_TOTP_SECRET is not the secret of a second factor: letters A to Z and digits 2 to 7, as shown when two-factor "
+                    "login was set up (not one of its six-digit codes)"
+                ) from None
         return fields
 
 
@@ -108,32 +119,35 @@ class TokenSource:
     async def _renew(self) -> str:
         if self._refresh is not None and time.monotonic() < self._refresh_until:
             try:
-                return await self._grant(
-                    {"client_id": self._login.client_id, "grant_type": "refresh_token", "refresh_token": self._refresh}
-                )
+                return await self._grant(self._refreshing)
             except AccessDenied:
                 self._refresh = None  # revoked or expired early: log in again
-        return await self._grant(self._login.form())
+        try:
+            return await self._grant(self._login.form)
+        except AccessDenied as error:
+            raise LoginRefused(
+                f"the login was refused ({error}): check CDSE_USERNAME and CDSE_PASSWORD, and CDSE_TOTP_SECRET if the account "
+                "has two-factor login; accounts are made at https://dataspace.copernicus.eu"
+            ) from None
 
-    async def _grant(self, form: dict[str, str]) -> str:
-        body = urlencode(form).encode()
+    def _refreshing(self) -> dict[str, str]:
+        return {
+            "client_id": self._login.client_id,
+            "grant_type": "refresh_token",
+            "refresh_token": self._refresh or "",
+        }
 
+    async def _grant(self, form: Callable[[], dict[str, str]]) -> str:
         async def once() -> bytes:
             try:
-                return await self._http.post(self._url, body, FORM)
+                # The form is made for each attempt: the code of a second factor is good for half a minute.
+                return await self._http.post(self._url, urlencode(form()).encode(), FORM)
             except RequestRefused as error:
                 raise AccessDenied(str(error)) from error
 
         try:
             reply = await self._retry.call(once, self._on_retry)
             granted = msgspec.json.decode(reply, type=_Granted)
-        except AccessDenied as error:
-            if form["grant_type"] != "password":
-                raise
-            raise LoginRefused(
-                f"the login was refused ({error}): check CDSE_USERNAME and CDSE_PASSWORD, and CDSE_TOTP_SECRET if the account "
-                "has two-factor login; accounts are made at https://dataspace.copernicus.eu"
-            ) from None
         except msgspec.DecodeError as error:
             raise CatalogueError(f"the identity provider's answer is not a token ({error})") from error
         now = time.monotonic()

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import ssl
 import urllib.request
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Protocol
@@ -24,6 +24,7 @@ from skyhaul.errors import (
     HostUnreachable,
     HostUntrusted,
     RequestRefused,
+    SettingsError,
     TokenRefused,
 )
 from skyhaul.protocols import Answer, Sign
@@ -95,27 +96,20 @@ class Http:
         sign: Sign | None = None,
     ) -> AsyncIterator[Answer]:
         """See :class:`skyhaul.protocols.Exchange`. A token that is refused is renewed once."""
+        _check_url(url)
         ask = _Ask(method=method, url=url, headers=headers or {}, body=body, sign=sign)
-        host = urlsplit(url).netloc
-        try:
-            response = await self._authorised(ask, self._tokens if bearer else None)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise self._mapped(error, host) from error
-        self._answered.add(host)
+        response = await self._authorised(ask, self._tokens if bearer else None)
         try:
             if response.status not in GOOD:
-                raise await _error(response)
+                raise await self._error(response)
             yield Answer(
                 status=response.status,
                 url=str(response.url),
                 headers=_lower(response.headers),
-                chunks=self._chunks(response, host),
+                chunks=self._chunks(response),
             )
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise self._mapped(error, host) from error
         finally:
-            # A connection with unread bytes cannot be used again.
-            response.release() if response.content.at_eof() else response.close()
+            _give_back(response)
 
     async def get(self, url: str, *, bearer: bool = False) -> bytes:
         """The whole body of a GET."""
@@ -134,8 +128,10 @@ class Http:
         response = await self._follow(replace(ask, token=token))
         if response.status != HTTPStatus.UNAUTHORIZED:
             return response
-        error = await _error(response)
-        response.release()
+        try:
+            error = await self._error(response)
+        finally:
+            _give_back(response)
         if not isinstance(error, TokenRefused):
             raise error
         tokens.refused(token)
@@ -147,9 +143,8 @@ class Http:
             response = await self._once(ask)
             if response.status not in REDIRECTS or "Location" not in response.headers:
                 return response
-            target = urljoin(ask.url, response.headers["Location"])
-            response.release()
-            _check_redirect(ask.url, target, seen)
+            response.close()
+            target = _redirected(ask.url, response.headers["Location"], seen)
             seen.add(target)
             # RFC 9110 turns a POST into a GET on 303 alone; CDSE bursts must stay POST across a 301.
             see_other = response.status == HTTPStatus.SEE_OTHER
@@ -161,21 +156,37 @@ class Http:
         headers = dict(ask.headers)
         if ask.token is not None and urlsplit(ask.url).netloc in self._trusted:
             headers["Authorization"] = f"Bearer {ask.token}"
-        return await self._session.request(
-            ask.method,
-            URL(ask.url, encoded=True),
-            headers=ask.sign(ask.method, ask.url, headers) if ask.sign else headers,
-            data=ask.body,
-            allow_redirects=False,
-            proxy=self._proxies.of(ask.url),
-        )
+        proxy = self._proxies.of(ask.url)
+        with self._mapping(ask.url):
+            response = await self._session.request(
+                ask.method,
+                URL(ask.url, encoded=True),
+                headers=ask.sign(ask.method, ask.url, headers) if ask.sign else headers,
+                data=ask.body,
+                allow_redirects=False,
+                proxy=proxy,
+            )
+        self._answered.add(urlsplit(ask.url).netloc)
+        return response
 
-    async def _chunks(self, response: aiohttp.ClientResponse, host: str) -> AsyncIterator[bytes]:
-        try:
+    async def _chunks(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        with self._mapping(str(response.url)):
             async for chunk in response.content.iter_any():
                 yield chunk
+
+    async def _error(self, response: aiohttp.ClientResponse) -> Exception:
+        """The error of an unsuccessful answer; reads a little of its body."""
+        with self._mapping(str(response.url)):
+            body = await response.content.read(ERROR_BODY_BYTES)
+        return error_of(response.status, str(response.url), _lower(response.headers), body)
+
+    @contextmanager
+    def _mapping(self, url: str) -> Iterator[None]:
+        """Turn what the library raises while it asks ``url`` into our errors."""
+        try:
+            yield
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise self._mapped(error, host) from error
+            raise self._mapped(error, urlsplit(url).netloc) from error
 
     def _mapped(self, error: Exception, host: str) -> Exception:
         match error:
@@ -194,30 +205,45 @@ class Http:
                     f"{host} cannot be reached ({why}): check the network, the proxy variables and the provider's URLs",
                     known=host in self._answered,
                 )
-            case aiohttp.InvalidURL():
-                return RequestRefused(f"{host}: not a URL that can be asked", status=400)
             case TimeoutError():
                 return ConnectionLost(f"{host}: nothing heard for too long")
             case _:
                 return ConnectionLost(f"{host}: the connection broke ({type(error).__name__})")
 
 
-def _check_redirect(url: str, target: str, seen: set[str]) -> None:
-    here, there = urlsplit(url), urlsplit(target)
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise RequestRefused(f"{without_secrets(url)[:200]!r} is not a URL that can be asked", status=400)
+
+
+def _redirected(url: str, location: str, seen: set[str]) -> str:
+    """Where ``url`` redirects to, if it may."""
+    here = urlsplit(url)
+    try:
+        target = urljoin(url, location)
+        there = urlsplit(target)
+    except ValueError:
+        raise RequestRefused(f"{here.hostname} redirects to what is no URL", status=310) from None
     if target in seen or len(seen) > REDIRECTS_MAX:
         raise RequestRefused(f"{here.hostname} redirects in a circle", status=310)
     if there.scheme not in {"http", "https"} or (here.scheme == "https" and there.scheme == "http"):
         raise AccessDenied(f"{here.hostname} redirects to {there.scheme}://{there.hostname}, which is not safe")
+    _check_url(target)
+    return target
+
+
+def _give_back(response: aiohttp.ClientResponse) -> None:
+    # A connection with unread bytes cannot be used again.
+    response.release() if response.content.at_eof() else response.close()
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
-
-
-async def _error(response: aiohttp.ClientResponse) -> Exception:
-    """The error of an unsuccessful answer; reads a little of its body."""
-    body = await response.content.read(ERROR_BODY_BYTES)
-    return error_of(response.status, str(response.url), _lower(response.headers), body)
 
 
 class Proxies:
@@ -235,7 +261,20 @@ class Proxies:
         host = parts.hostname or ""
         if host not in self._bypass:
             self._bypass[host] = bool(urllib.request.proxy_bypass(host))
-        return None if self._bypass[host] else self._by_scheme.get(parts.scheme) or self._by_scheme.get("all")
+        named = None if self._bypass[host] else self._by_scheme.get(parts.scheme) or self._by_scheme.get("all")
+        return _usable(named) if named else None
+
+
+def _usable(proxy: str) -> str:
+    """The proxy with its scheme, which may be left out."""
+    url = proxy if "://" in proxy else f"http://{proxy}"
+    scheme, _, rest = url.partition("://")
+    if scheme.lower() not in {"http", "https"} or not rest.rpartition("@")[2].strip("/"):
+        raise SettingsError(
+            f"the proxy variables name {scheme}://{rest.rpartition('@')[2]}, which cannot be used: an HTTP proxy is needed, "
+            "as in http://proxy:3128, or NO_PROXY for hosts that are reached without"
+        )
+    return url
 
 
 @asynccontextmanager

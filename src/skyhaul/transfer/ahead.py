@@ -12,7 +12,7 @@ import struct
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from skyhaul.errors import UnsafeName
+from skyhaul.errors import DiskFull, SinkError, UnsafeName
 from skyhaul.transfer.layout import safe_path
 from skyhaul.transfer.sink import copied, writing
 
@@ -31,6 +31,7 @@ class Ahead:
     def __init__(self, into: Path) -> None:
         self._into = into
         self._position: int | None = 0
+        self._places: set[PurePosixPath] = set()
         self.taken: dict[int, tuple[PurePosixPath, int]] = {}
 
     def restart(self) -> None:
@@ -38,6 +39,7 @@ class Ahead:
         with writing(self._into):
             shutil.rmtree(self._into, ignore_errors=True)
         self._position = 0
+        self._places = set()
         self.taken = {}
 
     def follow(self, fd: int, front: int) -> None:
@@ -62,11 +64,20 @@ class Ahead:
         if name.endswith("/"):
             return
         try:
-            inside = PurePosixPath(*safe_path(name).parts[1:])
-        except UnsafeName:
-            inside = PurePosixPath()
-        if inside == PurePosixPath():
-            self._position = None  # not in a top folder, or not safe: unpack() will say what it thinks of that
+            inside = self._place(name)
+            copied(fd, self._into / inside, data, size)
+        except DiskFull:
+            raise
+        except (UnsafeName, SinkError, EOFError):
+            # An odd archive: unpack() begins anew and says what it thinks of it.
+            self._position = None
+            self.taken = {}
             return
-        copied(fd, self._into / inside, data, size)
         self.taken[begin] = (inside, size)
+
+    def _place(self, name: str) -> PurePosixPath:
+        inside = PurePosixPath(*safe_path(name).parts[1:])
+        if not inside.parts or inside in self._places:
+            raise UnsafeName(f"{name!r} is in no top folder, or there already")
+        self._places.add(inside)
+        return inside

@@ -31,6 +31,9 @@ PROGRESS_BYTES = 1 << 20
 """An attempt that got this far does not count against the patience: a long object may break often."""
 
 Batch = list[bytes]
+Admit = Callable[[Body], AsyncIterator[bytes]]
+"""Looks at an answer and says which of its chunks to write, or raises what is wrong with it."""
+
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
 
@@ -102,10 +105,14 @@ class Fetch:
             self.flow.done = 0
             await self._thread(self.file.restart)
         cursor = _Cursor(start=0, position=0)
-        async with self._open(None) as body:
-            expected = body.total if body.total is not None else self.obj.size
-            self.flow.size = expected
-            await self._pour(body.chunks, cursor)
+        expected = self.obj.size
+
+        def admit(body: Body) -> AsyncIterator[bytes]:
+            nonlocal expected
+            expected = self.flow.size = body.total if body.total is not None else expected
+            return body.chunks
+
+        await self._pour(None, cursor, admit)
         if expected is not None and cursor.position != expected:
             raise ConnectionLost(f"{self.obj.path}: its stream ended at {cursor.position} of {expected} bytes")
         return cursor.position
@@ -150,10 +157,13 @@ class Fetch:
         seam = self._seam(cursor.position)
         begin = seam.start if seam else cursor.position
         span = None if begin == 0 and stop == size else ByteRange(start=begin, stop=stop)
-        async with self._open(span) as body:
+
+        def admit(body: Body) -> AsyncIterator[bytes]:
             if span is not None and not body.ranged:
                 raise _RangesIgnoredError
-            await self._pour(self._beyond(seam, body.chunks) if seam else body.chunks, cursor)
+            return self._beyond(seam, body.chunks) if seam else body.chunks
+
+        await self._pour(span, cursor, admit)
         if cursor.position != stop:
             raise ConnectionLost(f"{self.obj.path}: its stream ended {stop - cursor.position} bytes early")
 
@@ -193,20 +203,23 @@ class Fetch:
                 self.allowance.refused(error)
                 raise
 
-    async def _pour(self, chunks: AsyncIterator[bytes], cursor: _Cursor) -> None:
-        """Write a stream at the cursor, which moves as bytes reach the disk. The next batch arrives while one is written."""
+    async def _pour(self, span: ByteRange | None, cursor: _Cursor, admit: Admit) -> None:
+        """Read ``span`` and write it at the cursor, which moves as bytes reach the disk.
+
+        The next batch arrives while one is written. The stream is given back when its last byte has come, before that is on disk.
+        """
         send, receive = anyio.create_memory_object_stream[Batch](0)
-        failures: list[SkyhaulError] = []
+        failures: list[Exception] = []
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._write, receive, cursor, failures)
-            async with send, aclosing(self._batches(chunks)) as batches:
-                try:
+            try:
+                async with send, self._open(span) as body, aclosing(self._batches(admit(body))) as batches:
                     async for batch in batches:
                         await send.send(batch)
-                except anyio.BrokenResourceError:
-                    pass  # the writer has failed and says why
-                except SkyhaulError as error:
-                    failures.append(error)
+            except anyio.BrokenResourceError:
+                pass  # the writer has failed and says why
+            except (SkyhaulError, _RangesIgnoredError) as error:
+                failures.append(error)
         if failures:
             raise failures[0]
 
@@ -231,7 +244,7 @@ class Fetch:
             yield batch
 
     async def _write(
-        self, batches: MemoryObjectReceiveStream[Batch], cursor: _Cursor, failures: list[SkyhaulError]
+        self, batches: MemoryObjectReceiveStream[Batch], cursor: _Cursor, failures: list[Exception]
     ) -> None:
         async with batches:
             async for batch in batches:

@@ -98,6 +98,8 @@ def check_template(template: str) -> None:
             raise SettingsError(f"--layout has no field {field!r}; there are {', '.join(FIELDS)}")
         if spec and "{" in spec:
             raise _no_template(template, "a field inside a field")
+    if ".." in template.split("/"):
+        raise _no_template(template, "it steps out of the destination")
 
 
 def _fill(template: str, product: Product) -> str:

@@ -11,7 +11,7 @@ import shutil
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -211,7 +211,9 @@ def copied(source_fd: int, target: Path, start: int, size: int) -> None:
 
 def _moved(source_fd: int, fd: int, start: int, size: int) -> int:
     if hasattr(os, "copy_file_range"):
-        return os.copy_file_range(source_fd, fd, size, start)
+        with suppress(OSError):  # not every file system can; what is really wrong shows again below
+            if moved := os.copy_file_range(source_fd, fd, size, start):
+                return moved
     return os.write(fd, os.pread(source_fd, min(size, BLOCK_BYTES), start))
 
 

@@ -127,6 +127,8 @@ def test_a_layout_ends_in_the_products_own_name(template, path):
         ("{published:%Y}/{name}", "has no published"),
         ("{name:%Y}", "not a template"),
         ("{start:{secret}}", "not a template"),
+        ("../{name}", "steps out of the destination"),
+        ("a/../../{name}", "steps out of the destination"),
     ],
 )
 def test_a_layout_that_cannot_be_filled_says_why(template, reason):
@@ -134,10 +136,9 @@ def test_a_layout_that_cannot_be_filled_says_why(template, reason):
         layout.product_path(S2, template)
 
 
-@pytest.mark.parametrize("template", ["../{name}", "a/../../{name}", "C:/{name}"])
-def test_a_layout_does_not_leave_the_destination(template):
+def test_a_layout_does_not_lead_to_another_drive():
     with pytest.raises(UnsafeName):
-        layout.product_path(S2, template)
+        layout.product_path(S2, "C:/{name}")
 
 
 @pytest.mark.parametrize("name", ["../../etc/cron.d/x", "", "/", "x\\y", "a/../b"])
