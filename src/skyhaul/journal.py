@@ -178,10 +178,11 @@ class Journal:
     async def flush(self) -> None:
         """Commit every fact that waits."""
         async with self._lock:
+            if not self._waiting:
+                return  # the event is the one that the writer waits for
             self._news = anyio.Event()
             batch, self._waiting = self._waiting, []
-            if batch:
-                await to_thread.run_sync(self._commit, batch)
+            await to_thread.run_sync(self._commit, batch)
 
     def _commit(self, batch: Iterable[tuple[str, Params]]) -> None:
         with journalling(self.path), self._connection as db:
@@ -239,7 +240,8 @@ async def opened(destination: Path) -> AsyncIterator[Journal]:
                     with anyio.CancelScope(shield=True):
                         await journal.flush()
         finally:
-            journal._connection.close()  # noqa: SLF001 opened here, closed here
+            with anyio.CancelScope(shield=True):
+                await to_thread.run_sync(journal._connection.close)  # noqa: SLF001 opened here, closed here
     finally:
         os.close(lock_fd)
 
@@ -265,17 +267,24 @@ def _lock(folder: Path) -> int:
 def _open(path: Path) -> Journal:
     with journalling(path):
         connection = sqlite3.connect(path, timeout=30.0, check_same_thread=False)
-        found = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found > VERSION:
+        try:
+            _prepare(path, connection)
+        except BaseException:
             connection.close()
-            raise JournalError(f"{path}: written by a newer skyhaul (schema {found}, this one knows {VERSION})")
-        connection.execute("PRAGMA journal_mode = WAL")
-        # Durable across a kill as it is; across a power cut the last facts may be gone, which costs bytes, never truth:
-        # every file is verified before it is published.
-        connection.execute("PRAGMA synchronous = NORMAL")
-        if found == 0:
-            connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+            raise
         return Journal(path, connection)
+
+
+def _prepare(path: Path, connection: sqlite3.Connection) -> None:
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found > VERSION:
+        raise JournalError(f"{path}: written by a newer skyhaul (schema {found}, this one knows {VERSION})")
+    connection.execute("PRAGMA journal_mode = WAL")
+    # Durable across a kill as it is; across a power cut the last facts may be gone, which costs bytes, never truth:
+    # every file is verified before it is published.
+    connection.execute("PRAGMA synchronous = NORMAL")
+    if found == 0:
+        connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
 
 
 def status(destination: Path) -> dict[str, Any]:

@@ -23,6 +23,7 @@ Cooled = Callable[[float, str], None]
 WINDOW_S = 61.0
 """A minute and what a request may spend on its way, so that no minute of the server's ever sees more than the limit."""
 
+TICK_S = 0.001
 REST_MAX_S = 10.0
 COOL_FIRST_S = 0.5
 COOL_MAX_S = 60.0
@@ -75,7 +76,12 @@ class Allowance:
         try:
             await anyio.sleep(max(0.0, released_at + self.rest_s - time.monotonic()))
             await self.request()
-            yield
+            began_s = time.monotonic()
+            try:
+                yield
+            except HostBusy as error:
+                self._learn(error, began_s - released_at)
+                raise
         finally:
             self._meter.streams -= 1
             self._released.append(time.monotonic())
@@ -101,18 +107,21 @@ class Allowance:
         self._cool_s = COOL_FIRST_S
 
     def refused(self, error: HostBusy) -> None:
-        """The host refused a request: leave it alone, and learn how late it releases streams."""
+        """The host refused a request: leave it alone."""
         now = time.monotonic()
-        if error.status == HTTPStatus.TOO_MANY_REQUESTS:
-            since_release_s = now - max(self._released, default=float("-inf"))
-            if since_release_s < REST_MAX_S:
-                self.rest_s = min(REST_MAX_S, max(self.rest_s, since_release_s * 1.5 + 0.1))
         wait_s = error.retry_after_s or self._cool_s
         self._cool_s = min(COOL_MAX_S, self._cool_s * 2)
         if now + wait_s > self._quiet_until:
             self._quiet_until = now + wait_s
             if self._cooled is not None:
                 self._cooled(wait_s, str(error))
+
+    def _learn(self, error: HostBusy, rested_s: float) -> None:
+        """A stream was refused although it had rested for so long: the host still held the place of the one before."""
+        # Over S3 the same refusal may come as 503 SlowDown.
+        too_many = error.status == HTTPStatus.TOO_MANY_REQUESTS or "Max session" in str(error)
+        if too_many and rested_s < REST_MAX_S:
+            self.rest_s = min(REST_MAX_S, max(self.rest_s, rested_s * 1.5 + 0.1))
 
     @property
     def requests_last_minute(self) -> int:
@@ -123,7 +132,7 @@ class Allowance:
     def _wait_s(self, now: float) -> float:
         self._forget(now)
         full = self.requests_per_minute is not None and len(self._requests) >= self.requests_per_minute
-        turn_s = self._requests[0] + WINDOW_S - now if full else 0.0
+        turn_s = max(self._requests[0] + WINDOW_S - now, TICK_S) if full else 0.0
         return max(self._quiet_until - now, turn_s)
 
     def _forget(self, now: float) -> None:

@@ -30,13 +30,17 @@ LANE_OBJECTS = 64
 
 @dataclass(slots=True, kw_only=True)
 class Job:
-    """One product on the line: its objects, where it goes below the destination, what has become of them so far."""
+    """One product on the line: its objects, where it goes below the destination, what has become of them so far.
+
+    ``ended`` once nothing more is to be fetched of it: all its objects have an outcome, or one failed in a way that ends the run.
+    """
 
     product: Product
     path: PurePosixPath
     objects: Sequence[RemoteObject]
     outcomes: list[Outcome] = field(default_factory=list)
     started_s: float = field(default_factory=time.monotonic)
+    ended: bool = False
 
     @property
     def left(self) -> Sequence[RemoteObject]:
@@ -172,7 +176,8 @@ class Line:
                 outcome = await self._craft.carry_out(item.job, item.obj)
                 item.job.outcomes.append(outcome)
                 fatal = isinstance(outcome, Failed) and outcome.fatal
-                if fatal or not item.job.left:
+                if (fatal or not item.job.left) and not item.job.ended:
+                    item.job.ended = True
                     await ready.send(item.job)
 
     async def _finish(self, ready: MemoryObjectReceiveStream[Job]) -> None:

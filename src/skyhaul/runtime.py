@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.lowlevel
 from anyio import to_thread
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -58,7 +60,10 @@ from skyhaul.transfer.sink import check_writable, free_bytes
 if TYPE_CHECKING:
     from skyhaul.sources.s3 import S3
 
-PRODUCTS_QUEUED = 64
+PRODUCTS_QUEUED = 4000
+"""A page for each catalogue request in flight, so that a page is handed on at once: some 12 MB."""
+
+TURN_PRODUCTS = 256
 Feed = Callable[[MemoryObjectSendStream[Product]], Coroutine[None, None, None]]
 
 
@@ -129,7 +134,7 @@ class Haul:
         """
         found, products = self._enumerated(self._parts.emit)
         async with products:
-            async for product in products:
+            async for product in _swiftly(products):
                 yield self._covering(product)
         found.settle()
 
@@ -151,7 +156,7 @@ class Haul:
         found, products = self._enumerated(emit)
         into = self._download.into
         async with products:
-            plan = await planned(products, self._download.wish(), self._parts.road, self.settings.provider)
+            plan = await planned(_swiftly(products), self._download.wish(), self._parts.road, self.settings.provider)
         found.settle()
         free = await to_thread.run_sync(free_bytes, into)
         return replace(plan, slices=tuple(slices), disk_free_bytes=free, destination=str(into))
@@ -166,28 +171,32 @@ class Haul:
             SinkError: the destination cannot be written.
         """
         self._check_credentials()
-        settings = self._download
-        await to_thread.run_sync(check_writable, settings.into)
-        async with journals.opened(settings.into) as journal:
-            tally = Tally(settings, self._parts.meter, _allowed(self.settings))
-            found = _Found()
+        into = self._download.into
+        await to_thread.run_sync(check_writable, into)
+        with unwrapped():
+            async with journals.opened(into) as journal:
+                return await self._downloaded(journal, wanted or Wanted(), handle_signals=handle_signals)
 
-            def emit(event: Event) -> None:
-                tally.note(event)
-                _note_slice(journal, event)
-                self._parts.emit(event)
+    async def _downloaded(self, journal: Journal, wanted: Wanted, *, handle_signals: bool) -> Report:
+        tally = Tally(self._download, self._parts.meter, _allowed(self.settings))
+        found = _Found()
 
-            await journal.begin_run(title(self.settings.query))
-            emit(self._started())
-            line = self._line(journal, tally, emit)
-            feed = self._feed(wanted or Wanted(), found, emit)
-            exit_code, stopped = await _ended(line, feed, handle_signals=handle_signals)
-            if found.error is not None:
-                raise found.error
-            report = tally.report(found.completeness, exit_code=exit_code, stopped=stopped)
-            journal.end_run(report)
-            emit(RunFinished(report=report))
-            return report
+        def emit(event: Event) -> None:
+            tally.note(event)
+            _note_slice(journal, event)
+            self._parts.emit(event)
+
+        await journal.begin_run(title(self.settings.query))
+        emit(self._started())
+        line = self._line(journal, tally, emit)
+        feed = self._feed(wanted, found, emit)
+        exit_code, stopped = await _ended(line, feed, handle_signals=handle_signals)
+        if found.error is not None:
+            raise found.error
+        report = tally.report(found.completeness, exit_code=exit_code, stopped=stopped)
+        journal.end_run(report)
+        emit(RunFinished(report=report))
+        return report
 
     async def check(self) -> Sequence[Check]:
         """Try the catalogue, the login and the S3 keys, each with one small request."""
@@ -258,13 +267,17 @@ class Haul:
 
         async def looked_up(out: MemoryObjectSendStream[Product]) -> None:
             asking = Asking(host=self.settings.query.provider, retry=self._parts.retry, emit=emit)
+            with unwrapped(), _while_taken():
+                found.completeness = await given(out, asking)
+
+        async def given(out: MemoryObjectSendStream[Product], asking: Asking) -> Completeness:
             async with out:
                 named = await find_named(self._parts.provider, wanted.names, asking=asking, out=out.clone())
                 by_id = await find_ids(self._parts.provider, wanted.ids, asking=asking, out=out.clone())
                 for product in wanted.products:
                     emit(ProductFound(product=product.id, name=product.name, size=product.size))
                     await out.send(product)
-            found.completeness = named.joined(by_id)
+            return named.joined(by_id)
 
         return looked_up if wanted.given else from_catalogue
 
@@ -299,14 +312,12 @@ class Haul:
         """Page through the catalogue; expected failures are left in ``found``."""
         stack, query = self._parts, self.settings.query
         try:
-            with unwrapped():
+            with unwrapped(), _while_taken():
                 found.completeness = await enumerate_products(
                     stack.provider, query, retry=stack.retry, emit=emit, out=out, ordered=query.order_by != "start"
                 )
         except SkyhaulError as error:
             found.error = error
-        except anyio.BrokenResourceError:
-            pass  # whoever took the products has enough
 
 
 async def _ended(line: Line, feed: Feed, *, handle_signals: bool) -> tuple[int | None, str | None]:
@@ -334,6 +345,22 @@ async def _ended(line: Line, feed: Feed, *, handle_signals: bool) -> tuple[int |
     return (INTERRUPTED, "interrupted; run again to resume") if interrupted else (None, None)
 
 
+async def _swiftly(products: MemoryObjectReceiveStream[Product]) -> AsyncGenerator[Product, None]:
+    """The products as they come; those that are there already without giving up the turn for each."""
+    for count in itertools.count(1):
+        try:
+            yield products.receive_nowait()
+        except anyio.WouldBlock:
+            try:
+                yield await products.receive()
+            except anyio.EndOfStream:
+                return
+        except anyio.EndOfStream:
+            return
+        if count % TURN_PRODUCTS == 0:
+            await anyio.lowlevel.checkpoint()
+
+
 @contextmanager
 def unwrapped() -> Iterator[None]:
     """Let an expected failure out of the task groups it went through, as itself. A bug among them is let through as it is."""
@@ -344,6 +371,15 @@ def unwrapped() -> Iterator[None]:
         if all(isinstance(leaf, SkyhaulError | Stopped) for leaf in leaves):
             raise leaves[0] from None
         raise
+
+
+@contextmanager
+def _while_taken() -> Iterator[None]:
+    """End quietly when nobody takes products any more: whoever did has enough, or says itself what is wrong."""
+    try:
+        yield
+    except* anyio.BrokenResourceError:
+        pass
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

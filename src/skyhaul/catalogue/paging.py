@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from operator import attrgetter
 
-from anyio import BrokenResourceError, CapacityLimiter, create_task_group
+from anyio import BrokenResourceError, CapacityLimiter, WouldBlock, create_task_group
 from anyio.streams.memory import MemoryObjectSendStream
 
 from skyhaul.catalogue.asking import Asking, Unsettled
@@ -270,7 +270,10 @@ class _Reader:
     async def _send(self, products: list[Product]) -> None:
         for product in products[: self.room]:
             self.asking.emit(ProductFound(product=product.id, name=product.name, size=product.size))
-            await self.out.send(product)
+            try:
+                self.out.send_nowait(product)  # a tenth of what waiting for one's turn costs
+            except WouldBlock:
+                await self.out.send(product)
         self.sent += len(products[: self.room])
         self.room = self.room and max(0, self.room - len(products))
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import ClassVar, Protocol
 
-from anyio import to_thread
+from anyio import create_task_group, to_thread
 
 from skyhaul.catalogue.entities import parse_page
 from skyhaul.catalogue.odata import ATTRIBUTES_ONLY, names_body, names_url, page_url
-from skyhaul.errors import AccessDenied, CatalogueError, SettingsError
+from skyhaul.errors import AccessDenied, CatalogueError, SettingsError, SkyhaulError
 from skyhaul.model import Product, Query, RemoteObject, TimeInterval
 from skyhaul.protocols import Page, Paging, Slice, Web, Wish
 from skyhaul.values import meant
@@ -51,8 +51,22 @@ class Cdse:
         return await self._read(await self.web.get(url), part.query.collection)
 
     async def extent(self, query: Query) -> TimeInterval | None:
-        """See :class:`skyhaul.protocols.Catalogue`. Two small requests."""
-        first, last = await self._end(query, "start"), await self._end(query, "-start")
+        """See :class:`skyhaul.protocols.Catalogue`. Two small requests at once."""
+        ends: dict[str, datetime | None] = {}
+        failures: list[SkyhaulError] = []
+
+        async def find(order_by: str) -> None:
+            try:
+                ends[order_by] = await self._end(query, order_by)
+            except SkyhaulError as error:
+                failures.append(error)
+
+        async with create_task_group() as tasks:
+            tasks.start_soon(find, "start")
+            tasks.start_soon(find, "-start")
+        if failures:
+            raise failures[0]
+        first, last = ends["start"], ends["-start"]
         if first is None or last is None:
             return None
         return TimeInterval(start=first, end=last + timedelta(microseconds=1))

@@ -98,7 +98,7 @@ async def test_nothing_has_no_extent():
 
 
 async def test_an_extent_needs_times():
-    archive, _ = cdse(page(None))
+    archive, _ = cdse(page(None), page(None))
     with pytest.raises(CatalogueError, match="P0 has no sensing time"):
         await archive.extent(Query())
 
