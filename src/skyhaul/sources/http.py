@@ -7,6 +7,7 @@ timeout: a healthy slow transfer may last for hours, a silent one is given up af
 from __future__ import annotations
 
 import ssl
+import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -16,11 +17,13 @@ from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
+import anyio
 from yarl import URL
 
 from skyhaul.errors import (
     AccessDenied,
     ConnectionLost,
+    HostBusy,
     HostUnreachable,
     HostUntrusted,
     RequestRefused,
@@ -67,6 +70,8 @@ class Http:
         session: opened by :func:`opened`; closed there too.
         tokens: gives the Bearer token; ``None`` for archives that need none.
         trusted: ``host:port`` of the provider's own services, the only ones that the token is sent to.
+
+    A host that names a time (``Retry-After``) is sent nothing before it has passed, by nobody.
     """
 
     def __init__(
@@ -77,11 +82,12 @@ class Http:
         self._trusted = trusted
         self._proxies = Proxies()
         self._answered: set[str] = set()
+        self._quiet_until: dict[str, float] = {}
 
     def with_tokens(self, tokens: Tokens, trusted: frozenset[str]) -> Http:
         """The same connections, with an account."""
         other = Http(self._session, tokens=tokens, trusted=trusted)
-        other._answered = self._answered
+        other._answered, other._quiet_until = self._answered, self._quiet_until
         return other
 
     @asynccontextmanager
@@ -157,6 +163,8 @@ class Http:
         if ask.token is not None and urlsplit(ask.url).netloc in self._trusted:
             headers["Authorization"] = f"Bearer {ask.token}"
         proxy = self._proxies.of(ask.url)
+        host = urlsplit(ask.url).netloc
+        await anyio.sleep(max(0.0, self._quiet_until.get(host, 0.0) - time.monotonic()))
         with self._mapping(ask.url):
             response = await self._session.request(
                 ask.method,
@@ -166,7 +174,7 @@ class Http:
                 allow_redirects=False,
                 proxy=proxy,
             )
-        self._answered.add(urlsplit(ask.url).netloc)
+        self._answered.add(host)
         return response
 
     async def _chunks(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
@@ -178,7 +186,10 @@ class Http:
         """The error of an unsuccessful answer; reads a little of its body."""
         with self._mapping(str(response.url)):
             body = await response.content.read(ERROR_BODY_BYTES)
-        return error_of(response.status, str(response.url), _lower(response.headers), body)
+        error = error_of(response.status, str(response.url), _lower(response.headers), body)
+        if isinstance(error, HostBusy) and error.retry_after_s:
+            self._quiet_until[response.url.raw_authority] = time.monotonic() + error.retry_after_s
+        return error
 
     @contextmanager
     def _mapping(self, url: str) -> Iterator[None]:
