@@ -47,7 +47,7 @@ def _ended_by(error: BaseException) -> int:
     if all(isinstance(each, SkyhaulError) for each in leaves):
         _say(str(leaf))
         return int(getattr(leaf, "exit_code", 1))
-    return _bug(error)
+    return _bug(error, leaf)
 
 
 def _usage(error: BaseException) -> str:
@@ -56,11 +56,11 @@ def _usage(error: BaseException) -> str:
     return f"{message.rstrip('.')}; see '{command} --help'"
 
 
-def _bug(error: BaseException) -> int:
+def _bug(error: BaseException, leaf: BaseException) -> int:
     if os.environ.get("SKYHAUL_DEBUG"):
         raise error
-    what = " ".join(str(error).split())[:300]
-    _say(f"internal error, please report it: {type(error).__name__}: {what}; SKYHAUL_DEBUG=1 shows the traceback")
+    what = " ".join(str(leaf).split())[:300]
+    _say(f"internal error, please report it: {type(leaf).__name__}: {what}; SKYHAUL_DEBUG=1 shows the traceback")
     return BUG
 
 

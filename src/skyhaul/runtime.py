@@ -456,7 +456,9 @@ async def opened(
     with unwrapped():
         account = await _with_profile(credentials)
         async with http.opened(stall_s=settings.provider.stall_s) as plain, anyio.create_task_group() as tasks:
-            parts = _compose(settings, account, plain, emit or (lambda _: None), meter or Meter())
+            # On a thread: the first import of what signs takes a while.
+            s3 = await to_thread.run_sync(_s3, plain, settings.provider, account)
+            parts = _compose(settings, account, plain, s3, emit or (lambda _: None), meter or Meter())
             yield Haul(settings, account, parts, tasks)
             tasks.cancel_scope.cancel()
 
@@ -472,7 +474,9 @@ async def _with_profile(credentials: Credentials) -> Credentials:
     return replace(credentials, s3_access_key=access_key, s3_secret_key=secret_key)
 
 
-def _compose(settings: Settings, credentials: Credentials, plain: http.Http, emit: Emit, meter: Meter) -> Parts:
+def _compose(
+    settings: Settings, credentials: Credentials, plain: http.Http, s3: S3 | None, emit: Emit, meter: Meter
+) -> Parts:
     urls, retry = settings.provider, RetryPolicy()
     host = urlsplit(urls.download_url).hostname or urls.download_url
     wanted = settings.download
@@ -488,7 +492,6 @@ def _compose(settings: Settings, credentials: Credentials, plain: http.Http, emi
     if tokens is not None:
         trusted = frozenset(urlsplit(url).netloc for url in (urls.catalogue_url, urls.download_url, urls.stac_url))
         sources["http"] = RangedSource(plain.with_tokens(tokens, trusted), route="http", bearer=True)
-    s3 = _s3(plain, urls, credentials)
     if s3 is not None:
         sources["s3"] = RangedSource(plain, route="s3", sign=s3.sign)
     road = Road(http=tokens is not None, s3=s3 is not None, bytes_per_s=float(urls.bytes_per_s_per_connection))

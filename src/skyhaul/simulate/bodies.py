@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 # Large pieces where nothing holds them back, smaller ones where they leave by the clock.
 PIECE_BYTES = 512 * 1024
 PACED_PIECE_BYTES = 256 * 1024
-ARRIVED = "skyhaul.arrived_s"
-"""Under which a request carries the moment at which it came in."""
+ARRIVED_S: ContextVar[float] = ContextVar("arrived_s")
+"""When the request that is being answered came in."""
 
 SMALL_BYTES = 64 * 1024
 
@@ -185,10 +186,10 @@ def flipped(data: bytes, offset: int) -> bytes:
     return data[:offset] + bytes((data[offset] ^ 0xFF,)) + data[offset + 1 :]
 
 
-async def first_byte_due(request: web.BaseRequest, latency_s: float) -> None:
+async def first_byte_due(latency_s: float) -> None:
     """Wait until ``latency_s`` after the request came in; what was done for it meanwhile does not make it later."""
     now_s = anyio.current_time()
-    await anyio.sleep(max(0.0, request.get(ARRIVED, now_s) + latency_s - WAKE_EARLY_S - now_s))
+    await anyio.sleep(max(0.0, ARRIVED_S.get(now_s) + latency_s - WAKE_EARLY_S - now_s))
 
 
 async def send(service: Service, request: web.BaseRequest, subject: Subject, body: Body) -> web.StreamResponse:
@@ -202,10 +203,10 @@ async def send(service: Service, request: web.BaseRequest, subject: Subject, bod
     """
     account, scenario = service.account, service.account.scenario
     if not scenario.count_waiting:
-        await first_byte_due(request, scenario.latency_s)
+        await first_byte_due(scenario.latency_s)
     with account.streaming(await account.admit()) as stream:
         if scenario.count_waiting:
-            await first_byte_due(request, scenario.latency_s)
+            await first_byte_due(scenario.latency_s)
         try:
             fault = service.faults.draw(Stage.BODY, subject)
             if fault is None and body.span.stop - body.span.start <= SMALL_BYTES:

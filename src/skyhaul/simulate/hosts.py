@@ -10,7 +10,7 @@ import anyio
 import msgspec
 from aiohttp import web
 
-from skyhaul.simulate.bodies import ARRIVED, reset
+from skyhaul.simulate.bodies import ARRIVED_S, reset
 from skyhaul.simulate.faults import Fault, FaultKind, Stage, Subject
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def front(service: Service, host: Host) -> Callable[[web.BaseRequest], Awaitable
     """The handler of one host: it counts, lets faults of the request stage happen, and words refusals."""
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        request[ARRIVED] = anyio.current_time()
+        ARRIVED_S.set(anyio.current_time())
         subject = host.subject(request)
         tally = service.account.tally
         tally.requests[subject.route] += 1

@@ -122,7 +122,7 @@ class S3Host:
             case "s3.head":
                 return self._head(request, subject, self._object(key))
             case "s3.list":
-                return await self._list(request, subject, dict(asked.pairs()))
+                return await self._list(subject, dict(asked.pairs()))
             case "s3.bucket":
                 return bucket_response(bucket, request.method, dict(asked.pairs()))
             case _:
@@ -172,12 +172,12 @@ class S3Host:
         except UnchangedError:
             return None
 
-    async def _list(self, request: web.BaseRequest, subject: Subject, query: Mapping[str, str]) -> web.Response:
+    async def _list(self, subject: Subject, query: Mapping[str, str]) -> web.Response:
         try:
             asked = parse_list(query)
         except BadArgumentError as error:
             raise RefusedError(400, "InvalidArgument", str(error)) from error
-        await first_byte_due(request, self._service.scenario.latency_s)
+        await first_byte_due(self._service.scenario.latency_s)
         fault = self._service.faults.draw(Stage.PAGE, subject)
 
         def make() -> bytes:

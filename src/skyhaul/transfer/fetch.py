@@ -110,7 +110,7 @@ class Fetch:
         def admit(body: Body) -> AsyncIterator[bytes]:
             nonlocal expected
             expected = self.flow.size = body.total if body.total is not None else expected
-            return body.chunks
+            return self._within(expected, body.chunks)
 
         await self._pour(None, cursor, admit)
         if expected is not None and cursor.position != expected:
@@ -161,7 +161,7 @@ class Fetch:
         def admit(body: Body) -> AsyncIterator[bytes]:
             if span is not None and not body.ranged:
                 raise _RangesIgnoredError
-            return self._beyond(seam, body.chunks) if seam else body.chunks
+            return self._within(stop - cursor.position, self._beyond(seam, body.chunks) if seam else body.chunks)
 
         await self._pour(span, cursor, admit)
         if cursor.position != stop:
@@ -185,9 +185,21 @@ class Fetch:
             if len(theirs) >= len(seam):
                 if theirs[: len(seam)] != ours:
                     raise ObjectChanged(f"{self.obj.path}: the bytes before {seam.stop} are not those on disk")
+                self.ledger.fetched += len(seam)
+                self.meter.received_bytes += len(seam)
                 self.meter.refetched_bytes += len(seam)
                 if len(theirs) > len(seam):
                     yield theirs[len(seam) :]
+
+    async def _within(self, count: int | None, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """``chunks``, which must not be more than ``count`` bytes: what follows would be written over other parts."""
+        left = count
+        async for chunk in chunks:
+            if left is not None:
+                left -= len(chunk)
+                if left < 0:
+                    raise ConnectionLost(f"{self.obj.path}: its stream goes on beyond the {count} bytes of it")
+            yield chunk
 
     # one stream
 
