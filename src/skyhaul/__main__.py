@@ -27,6 +27,8 @@ def main() -> None:
         code = BROKEN_PIPE  # typer ends the process by itself for this one reason
     except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001 the last resort: a user sees no traceback
         code = _ended_by(error)
+    if code == INTERRUPTED:
+        _say("interrupted")  # typer turns an interrupt into an exit code without a word
     sys.exit(code or 0)
 
 
@@ -38,7 +40,6 @@ def _ended_by(error: BaseException) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     if any(isinstance(leaf, KeyboardInterrupt) for leaf in leaves):
-        _say("interrupted")
         return INTERRUPTED
     leaf = leaves[0]
     if isinstance(leaf, UsageError):
@@ -47,7 +48,7 @@ def _ended_by(error: BaseException) -> int:
     if all(isinstance(each, SkyhaulError) for each in leaves):
         _say(str(leaf))
         return int(getattr(leaf, "exit_code", 1))
-    return _bug(error, leaf)
+    return _bug(error, next(each for each in leaves if not isinstance(each, SkyhaulError)))
 
 
 def _usage(error: BaseException) -> str:

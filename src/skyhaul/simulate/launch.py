@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -93,7 +93,8 @@ async def launched(args: Sequence[str] = ()) -> AsyncIterator[dict[str, Any]]:
             yield msgspec.json.decode(await _first_line(TextReceiveStream(process.stdout)))
         finally:
             with anyio.move_on_after(STOP_S, shield=True) as scope:
-                process.terminate()
+                with suppress(ProcessLookupError):  # it may have ended by itself
+                    process.terminate()
                 await process.wait()
             if scope.cancelled_caught:
                 process.kill()

@@ -126,8 +126,10 @@ class Engine:
         await to_thread.run_sync(file.open, limiter=self._threads)
         flow = Flow(product=transfer.name, path=obj.path, route=obj.route, size=obj.size, done=sum(map(len, file.done)))
         self._meter.flows[transfer.product, obj.path] = flow
-        if not file.done:
-            self._journal.begun(transfer.product, obj.path, size=obj.size, etag=obj.etag)
+        # What is on disk may be less than the journal has it: it is told anew.
+        self._journal.begun(transfer.product, obj.path, size=obj.size, etag=obj.etag)
+        for span in file.done:
+            self._journal.span(transfer.product, obj.path, span)
         self._emit(TransferStarted(product=transfer.name, path=obj.path, size=obj.size, offset=flow.done))
         fetch = Fetch(
             source=self._sources[obj.route],
@@ -180,8 +182,11 @@ def _resumable(transfer: Transfer) -> tuple[ByteRange, ...]:
 
 
 def _unpinned(obj: RemoteObject, error: SkyhaulError) -> RemoteObject:
-    """The object without what its listing said of its version, if the version is what has changed."""
+    """The object without what its listing said of its version, if the version is what has changed.
+
+    It is then read in one piece: nothing pins the parts of it to one version.
+    """
     if not isinstance(error, ObjectChanged):
         return obj
     kept = tuple(checksum for checksum in obj.checksums if checksum.origin != "etag")
-    return replace(obj, etag=None, size=None if kept else obj.size, checksums=kept)
+    return replace(obj, etag=None, size=None if kept else obj.size, checksums=kept, ranges=False)
