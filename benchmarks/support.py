@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import resource
 import shutil
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 
@@ -85,19 +85,22 @@ class Run:
 
 def run(command: Sequence[str], environment: Mapping[str, str], folder: Path | None = None) -> Run:
     """Run a command to its end, as the operating system accounts for it."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    started_s = time.monotonic()
-    done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
-    wall_s = time.monotonic() - started_s
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return Run(
-        code=done.returncode,
-        wall_s=wall_s,
-        cpu_s=after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-        peak_bytes=after.ru_maxrss * 1024,
-        out=done.stdout,
-        err=done.stderr,
-    )
+    with TemporaryFile("w+") as out, TemporaryFile("w+") as err:
+        started_s = time.monotonic()
+        process = subprocess.Popen(command, env=environment, cwd=folder, stdout=out, stderr=err)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall_s = time.monotonic() - started_s
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        return Run(
+            code=process.returncode,
+            wall_s=wall_s,
+            cpu_s=usage.ru_utime + usage.ru_stime,
+            peak_bytes=usage.ru_maxrss * 1024,
+            out=out.read(),
+            err=err.read(),
+        )
 
 
 def skyhaul(*arguments: str) -> list[str]:

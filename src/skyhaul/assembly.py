@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -93,10 +93,13 @@ class Assembly:
 
     async def _adopted(self, product: Product) -> ProductResult | None:
         """A product that is there although the journal does not know it: its journal was deleted, or the process killed too early."""
+        if not self.order.wish.whole:
+            return None
         path = product_path(product, self.order.layout)
         level, files = await to_thread.run_sync(_intact, self.order.destination / path, product)
-        if level is None or not self.order.wish.whole:
+        if level is None:
             return None
+        await to_thread.run_sync(self._clear, product)
         result = ProductResult(
             id=product.id,
             name=product.name,
@@ -193,12 +196,13 @@ class Assembly:
             return replace(result, kind=first.kind, error=first.error + more)
         path, level, files = await to_thread.run_sync(self._published, job, ahead)
         size = sum(size for _, size in files)
-        if job.objects[0].archive:
-            self.journal.forget(job.product.id, job.objects[0].path)
         done = replace(result, state="verified", path=str(path), bytes=size, level=level)
         return self._record(done, files if job.objects[0].archive else ())
 
-    def _record(self, result: ProductResult, files: Iterable[tuple[str, int]]) -> ProductResult:
+    def _record(self, result: ProductResult, files: Sequence[tuple[str, int]]) -> ProductResult:
+        """Note a product, and the files it has where they are not those that were transferred."""
+        if files:
+            self.journal.forget(result.id)
         for path, size in files:
             self.journal.whole(result.id, path, size=size, etag=None, checksum=None, level=result.level or "length")
         self.journal.product(result, self.order.key)
@@ -217,8 +221,7 @@ class Assembly:
             self._enough(level)
             if tree.exists():
                 publish(tree, final)
-        with writing(folder):
-            shutil.rmtree(folder, ignore_errors=True)
+        self._clear(job.product)
         return path, level, files
 
     def _from_archive(
@@ -244,6 +247,12 @@ class Assembly:
     def _enough(self, level: str) -> None:
         if self.order.require_verified and level == "length":
             raise IntegrityError("nothing but its length could be checked, and --require-verified is set")
+
+    def _clear(self, product: Product) -> None:
+        """Remove what is left of putting a product together."""
+        folder = self._folder(product)
+        with writing(folder):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _folder(self, product: Product) -> Path:
         name = product.id if _ID.fullmatch(product.id) else sha256(product.id.encode()).hexdigest()

@@ -111,10 +111,10 @@ class Journal:
         )  # fmt: skip
         self.put("DELETE FROM spans WHERE product = ? AND path = ?", product, path)
 
-    def forget(self, product: str, path: str) -> None:
-        """Nothing of an object is on disk any more."""
-        self.put("DELETE FROM spans WHERE product = ? AND path = ?", product, path)
-        self.put("DELETE FROM files WHERE product = ? AND path = ?", product, path)
+    def forget(self, product: str, path: str | None = None) -> None:
+        """Nothing of an object, or of all objects of a product, is on disk any more."""
+        self.put("DELETE FROM spans WHERE product = ? AND path = coalesce(?, path)", product, path)
+        self.put("DELETE FROM files WHERE product = ? AND path = coalesce(?, path)", product, path)
 
     # queries
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from tempfile import NamedTemporaryFile
+from typing import Any, TextIO
 from uuid import UUID
 
 import msgspec
@@ -30,7 +34,8 @@ _SUFFIXED = re.compile(r"\.(?:SAFE|SEN3|SEN6|EOF|nc)$")
 class Saved:
     """What a file of results holds: ``products``, or ``names`` and ``ids`` that a catalogue has to be asked for.
 
-    ``products`` can be gone through several times, and holds lines rather than products: a million of them fit in memory.
+    ``products`` can be gone through several times. Lines of JSON are read from the file each time, not held: memory does not grow with
+    them. A GeoJSON document and a table are held.
     """
 
     products: Iterable[Product] = ()
@@ -39,14 +44,21 @@ class Saved:
     count: int = 0
 
 
+Opened = Callable[[], AbstractContextManager[TextIO]]
+"""Opens the lines of a file from their beginning, as often as they are asked for."""
+
+
 class _Lines:
     """Lines of JSON that become products when they are asked for; all of them are known to be good."""
 
-    def __init__(self, lines: Sequence[str]) -> None:
-        self._lines = lines
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
 
     def __iter__(self) -> Iterator[Product]:
-        return (_LINE.decode(line).product() for line in self._lines)
+        with self._opened() as lines:
+            for line in lines:
+                if line.strip():
+                    yield _LINE.decode(line).product()
 
 
 _LINE = msgspec.json.Decoder(Line)
@@ -60,23 +72,38 @@ def load(source: Path | str) -> Saved:
     """
     name = "stdin" if str(source) == "-" else str(source)
     try:
-        text = sys.stdin.read() if name == "stdin" else _text(Path(source))
+        saved = _loaded(_kept_stdin() if name == "stdin" else partial(_open, Path(source)), name)
     except FileNotFoundError:
         raise SettingsError(f"there is no file {name}") from None
     except OSError as error:
         raise SettingsError(f"{name} cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{name} is not text; accepted are {ACCEPTED}") from None
-    saved = parse(text, name)
     if not saved.count:
         raise SettingsError(f"{name} holds no products; accepted are {ACCEPTED}")
     return saved
 
 
-def _text(path: Path) -> str:
+def _loaded(opened: Opened, name: str) -> Saved:
+    with opened() as file:
+        first = next((line for line in file if line.strip()), "")
+    if first.lstrip().startswith("{") and _is_line(first):
+        return _jsonl(opened, name)
+    with opened() as file:
+        return parse(file.read(), name)
+
+
+def _open(path: Path) -> TextIO:
     # A cell of csv may hold a carriage return: line ends are left as they are.
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return file.read()
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _kept_stdin() -> Opened:
+    """Standard input, kept in a file for as long as it is needed, since it can be read but once."""
+    kept = NamedTemporaryFile("w", encoding="utf-8", newline="", prefix="skyhaul-")  # noqa: SIM115 deleted with its last reader
+    shutil.copyfileobj(sys.stdin, kept)
+    kept.flush()
+    return lambda: _open(Path(kept.name))
 
 
 def parse(text: str, name: str) -> Saved:
@@ -84,7 +111,7 @@ def parse(text: str, name: str) -> Saved:
     head = text.lstrip()[:1]
     if head == "{":
         first, _, _ = text.lstrip().partition("\n")
-        return _jsonl(text, name) if _is_line(first) else _geojson(text, name)
+        return _jsonl(lambda: io.StringIO(text, newline="\n"), name) if _is_line(first) else _geojson(text, name)
     if head == "[":
         raise SettingsError(f"{name} is a JSON array; accepted are {ACCEPTED} ('jq -c .[]' makes lines of an array)")
     # Not splitlines: it also splits at characters that a line of JSON or csv may hold.
@@ -103,18 +130,19 @@ def _is_line(first: str) -> bool:
     return isinstance(found, dict) and found.get("type") != "FeatureCollection"
 
 
-def _jsonl(text: str, name: str) -> Saved:
-    lines = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            try:
-                _LINE.decode(line)
-            except msgspec.DecodeError as error:
-                raise SettingsError(
-                    f"{name}, line {number}: not a product as 'skyhaul search' writes it ({error})"
-                ) from None
-            lines.append(line)
-    return Saved(products=_Lines(lines), count=len(lines))
+def _jsonl(opened: Opened, name: str) -> Saved:
+    count = 0
+    with opened() as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                try:
+                    _LINE.decode(line)
+                except msgspec.DecodeError as error:
+                    raise SettingsError(
+                        f"{name}, line {number}: not a product as 'skyhaul search' writes it ({error})"
+                    ) from None
+                count += 1
+    return Saved(products=_Lines(opened), count=count)
 
 
 def _geojson(text: str, name: str) -> Saved:

@@ -89,7 +89,7 @@ def parse_page(body: bytes, *, provider: str, collection: str | None) -> Page:
             raise CatalogueError(f"the catalogue of {provider} refused: {_said(page.detail)[:SAID_MAX]}")
         value = _entity.decode(body) if isinstance(page.value, UnsetType) else page.value
     except msgspec.DecodeError as error:
-        raise CatalogueError(f"the catalogue of {provider} answered with {_instead(body, error)}") from error
+        raise CatalogueError(f"the catalogue of {provider} answered with {instead(body, error)}") from error
     entities = value if isinstance(value, list) else [value]
     return Page(
         products=tuple(_product(each, provider, collection) for each in entities),
@@ -108,10 +108,10 @@ def _product(entity: _Entity, provider: str, collection: str | None) -> Product:
         provider=provider,
         collection=collection or _collection(entity),
         product_type=None if product_type is None else str(product_type),
-        start=_moment(content.start, entity),
-        end=_moment(content.end, entity),
-        published=_moment(entity.publication_date, entity),
-        modified=_moment(entity.modification_date, entity),
+        start=moment(content.start, entity.name),
+        end=moment(content.end, entity.name),
+        published=moment(entity.publication_date, entity.name),
+        modified=moment(entity.modification_date, entity.name),
         size=entity.content_length or None,  # CDSE OData: 0 where it is not known
         checksums=tuple(
             Checksum(algorithm=each.algorithm.upper(), value=each.value.lower())
@@ -139,18 +139,28 @@ def _collection(entity: _Entity) -> str | None:
     folder = (entity.s3_path or "").strip("/").upper().split("/")
     if len(folder) > 1 and folder[1] in COLLECTIONS:
         return folder[1]
-    found = _MISSION.match(entity.name)
+    return mission(entity.name)
+
+
+def mission(name: str) -> str | None:
+    """The collection that the name of a product begins with."""
+    found = _MISSION.match(name)
     return f"SENTINEL-{found['mission']}" if found else None
 
 
-def _moment(text: str | None, entity: _Entity) -> datetime | None:
+def moment(text: str | None, name: str) -> datetime | None:
+    """The time that the catalogue states of the product ``name``, in UTC; ``None`` where it states none.
+
+    Raises:
+        CatalogueError: the text is not a time.
+    """
     if not text:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError:
-        raise CatalogueError(f"the catalogue says of {entity.name} {text!r}, which is not a time") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        raise CatalogueError(f"the catalogue says of {name} {text!r}, which is not a time") from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def _said(detail: Any) -> str:
@@ -168,7 +178,7 @@ def _said(detail: Any) -> str:
             return str(detail)
 
 
-def _instead(body: bytes, error: msgspec.DecodeError) -> str:
+def instead(body: bytes, error: msgspec.DecodeError) -> str:
     """What ``body`` is, as it is not what was asked for."""
     start = body.lstrip()[:4096]
     if not start:

@@ -22,7 +22,7 @@ from skyhaul.protocols import Emit, Source
 from skyhaul.retry import RetryPolicy
 from skyhaul.transfer import checksum as digests
 from skyhaul.transfer.fetch import Fetch, Ledger
-from skyhaul.transfer.sink import Follower, PartFile, is_intact
+from skyhaul.transfer.sink import Follower, PartFile, is_intact, writing
 
 WRITERS = 8
 
@@ -105,11 +105,12 @@ class Engine:
 
         def look() -> int | None:
             for path in (transfer.staged, transfer.final):
-                if not path.is_file() or path.is_symlink():
-                    continue
-                size = path.stat().st_size
-                if obj.size in {None, size} and (trusted or is_intact(path, checksum)):
-                    return size
+                with writing(path):
+                    if not path.is_file() or path.is_symlink():
+                        continue
+                    size = path.stat().st_size
+                    if obj.size in {None, size} and (trusted or is_intact(path, checksum)):
+                        return size
             return None
 
         size = await to_thread.run_sync(look, limiter=self._threads)
