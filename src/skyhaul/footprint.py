@@ -1,4 +1,4 @@
-"""How much of an area a footprint covers. Home of pyproj.
+"""Footprints: what their text says, and how much of an area they cover. Home of pyproj.
 
 Footprints come as archives write them: split at the 180th meridian, jumping over it (176 to -179), with longitudes beyond 180,
 around a pole, with holes, clockwise, crossing themselves, as lines.
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
 
 from skyhaul.model import Geometry
 
@@ -37,6 +39,14 @@ def coverage(area_wkt: str, footprint: Geometry | None) -> float | None:
         return 0.0
     covered = _square_metres(shapely.intersection(area, shape))
     return round(min(100.0, 100.0 * covered / extent), 2)
+
+
+def from_wkt(text: str | None) -> Geometry | None:
+    """The geometry that WKT says, longitude first; ``None`` where it says none."""
+    import shapely
+
+    shape = shapely.from_wkt(text or None, on_invalid="ignore")
+    return None if shape is None else cast("Geometry", msgspec.json.decode(shapely.to_geojson(shape)))
 
 
 @lru_cache(maxsize=16)

@@ -112,7 +112,7 @@ def _product(entity: _Entity, provider: str, collection: str | None) -> Product:
         end=moment(content.end, entity.name),
         published=moment(entity.publication_date, entity.name),
         modified=moment(entity.modification_date, entity.name),
-        size=entity.content_length or None,  # CDSE OData: 0 where it is not known
+        size=max(entity.content_length or 0, 0) or None,  # CDSE: 0 where it is not known, -1 for mosaics
         checksums=tuple(
             Checksum(algorithm=each.algorithm.upper(), value=each.value.lower())
             for each in entity.checksum or ()

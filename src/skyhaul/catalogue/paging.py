@@ -42,6 +42,7 @@ class Incomplete:
 
     slice: str
     error: str
+    kind: str = CatalogueError.__name__
     exit_code: int = CatalogueError.exit_code
 
     def __str__(self) -> str:
@@ -51,7 +52,9 @@ class Incomplete:
     def by(cls, name: str, error: SkyhaulError) -> Incomplete:
         """The slice ``name``, failed by ``error``."""
         exit_code = error.exit_code if isinstance(error, AccessDenied) else CatalogueError.exit_code
-        return cls(slice=name, error=str(error), exit_code=exit_code)
+        return cls(
+            slice=name, error=str(error), kind=(error.__cause__ or error).__class__.__name__, exit_code=exit_code
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -51,7 +52,7 @@ class _Asset(Struct):
     href: str = ""
     roles: list[str] | None = None
     alternate: dict[str, _Alternate] | None = None
-    size: Annotated[float, Meta(ge=0)] = field(name="file:size", default=0)  # CDSE STAC: 1302405.0 occurs
+    size: float = field(name="file:size", default=0)  # CDSE STAC: 1302405.0 occurs
     checksum: str | None = field(name="file:checksum", default=None)
     local_path: str | None = field(name="file:local_path", default=None)
 
@@ -158,8 +159,7 @@ def _next(reply: _Reply) -> _Link | None:
 
 
 def _product(item: _Item, provider: str) -> Product:
-    told = item.properties
-    attributes = _attributes(told)
+    attributes = _attributes(item.properties)
     whole = next((asset for name, asset in item.assets.items() if name.lower() in _WHOLE), _Asset())
     checksum = of_multihash(whole.checksum or "")
     # The file has the product's own name, which the id is not always (CDSE STAC: L2__O3_TCL of Sentinel-5P).
@@ -172,17 +172,22 @@ def _product(item: _Item, provider: str) -> Product:
         provider=provider,
         collection=item.collection,
         product_type=None if product_type is None else str(product_type),
-        start=moment(told.get("start_datetime") or told.get("datetime"), item.id),
-        end=moment(told.get("end_datetime") or told.get("datetime"), item.id),
-        published=moment(told.get("published"), item.id),
-        modified=moment(told.get("updated"), item.id),
-        size=int(whole.size) or None,
+        start=_time(item, "start_datetime", "datetime"),
+        end=_time(item, "end_datetime", "datetime"),
+        published=_time(item, "published"),
+        modified=_time(item, "updated"),
+        size=max(int(whole.size), 0) or None,
         checksums=(checksum,) if checksum else (),
         footprint=item.geometry,
         s3_path=path,
         quicklook_url=_quicklook(item),
         attributes=attributes,
     )
+
+
+def _time(item: _Item, *names: str) -> datetime | None:
+    stated = next((item.properties[name] for name in names if item.properties.get(name)), None)
+    return None if stated is None else moment(str(stated), item.id)
 
 
 def _product_id(item: _Item, whole: _Asset) -> str:

@@ -70,10 +70,11 @@ def check(path: str, expected: Checksum, found: str) -> None:
 
 
 def of_etag(etag: str | None) -> Checksum | None:
-    """The MD5 that an S3 ETag is, unless the object was uploaded in parts (``…-N``)."""
-    if etag is None or len(etag) != 32 or not set(etag) <= set("0123456789abcdef"):  # noqa: PLR2004 hex digits of an MD5
+    """The MD5 that an ETag is, in S3 unless the object was uploaded in parts (``…-N``); DHuS writes it in capitals too."""
+    value = (etag or "").lower()
+    if len(value) != 32 or not set(value) <= set("0123456789abcdef"):  # noqa: PLR2004 hex digits of an MD5
         return None
-    return Checksum(algorithm="MD5", value=etag, origin="etag")
+    return Checksum(algorithm="MD5", value=value, origin="etag")
 
 
 def of_multihash(text: str) -> Checksum | None:

@@ -71,7 +71,7 @@ def test_a_wrong_digest_is_reported_with_both():
         (MD5, Checksum(algorithm="MD5", value=MD5, origin="etag")),
         ("7c37cd6524551dc6bc230d61fe44ecfe-1", None),  # eodata: uploaded in one part, and still no MD5
         (f"{MD5}-12", None),
-        (MD5.upper(), None),
+        (MD5.upper(), Checksum(algorithm="MD5", value=MD5, origin="etag")),  # DHuS
         ("", None),
         (None, None),
     ],
