@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
@@ -69,6 +70,7 @@ class Assembly:
     retry: RetryPolicy
     emit: Emit
     meter: Meter
+    login: Callable[[], Awaitable[object]] | None = None
     known: dict[str, dict[str, KnownFile]] = field(default_factory=dict)
     ahead: dict[str, Ahead] = field(default_factory=dict)
 
@@ -82,9 +84,10 @@ class Assembly:
         place = self.order.destination / known.path
 
         def there() -> bool:
-            if place.is_file():
-                return [size for _, size in known.files] == [place.stat().st_size]
-            return bool(known.files) and all(_has(place / path, size) for path, size in known.files)
+            with writing(place):
+                if place.is_file():
+                    return [size for _, size in known.files] == [place.stat().st_size]
+                return bool(known.files) and all(_has(place / path, size) for path, size in known.files)
 
         if not await to_thread.run_sync(there):
             return None
@@ -95,7 +98,7 @@ class Assembly:
         """A product that is there although the journal does not know it: its journal was deleted, or the process killed too early."""
         if not self.order.wish.whole:
             return None
-        path = product_path(product, self.order.layout)
+        path = self._path(product)
         level, files = await to_thread.run_sync(_intact, self.order.destination / path, product)
         if level is None:
             return None
@@ -120,13 +123,15 @@ class Assembly:
             self.meter.expanding -= 1
 
     async def _expanded(self, product: Product) -> Job:
-        path = product_path(product, self.order.layout)
+        path = self._path(product)
 
         async def once() -> Sequence[RemoteObject]:
             await self.allowance.request()
             return await self.provider.objects(product, self.order.wish)
 
         objects = await self.retry.call(once)
+        if objects[0].route == "http" and self.login is not None:
+            await self.login()  # a refused login ends the run here, not product by product
         _check_names(objects)
         self.known[product.id] = await self.journal.files(product.id)
         job = Job(product=product, path=path, objects=objects)
@@ -154,8 +159,14 @@ class Assembly:
             job.objects = [first]
             return
         places = (self._tree(job.product) / first.path, self.order.destination / job.path / first.path)
-        body = await to_thread.run_sync(lambda: next(place for place in places if place.is_file()).read_bytes())
-        job.objects = await to_thread.run_sync(manifest.with_manifest, job.objects, body, self.order.wish)
+
+        def stated() -> list[RemoteObject]:
+            with writing(places[0]):
+                body = next(place for place in places if place.is_file()).read_bytes()
+            return manifest.with_manifest(job.objects, body, self.order.wish)
+
+        with self._distrusting(job.product, first):
+            job.objects = await to_thread.run_sync(stated)
 
     async def carry_out(self, job: Job, obj: RemoteObject) -> Outcome:
         """Bring one object to the product's staging folder."""
@@ -194,10 +205,21 @@ class Assembly:
             first = job.failures[0]
             more = f" (and {len(job.failures) - 1} more files)" if len(job.failures) > 1 else ""
             return replace(result, kind=first.kind, error=first.error + more)
-        path, level, files = await to_thread.run_sync(self._published, job, ahead)
+        with self._distrusting(job.product, job.objects[0]):
+            path, level, files = await to_thread.run_sync(self._published, job, ahead)
         size = sum(size for _, size in files)
         done = replace(result, state="verified", path=str(path), bytes=size, level=level)
         return self._record(done, files if job.objects[0].archive else ())
+
+    @contextmanager
+    def _distrusting(self, product: Product, obj: RemoteObject) -> Iterator[None]:
+        """If what is in an archive or a manifest turns out to be wrong, the next run does not take it as it is."""
+        try:
+            yield
+        except IntegrityError:
+            if obj.archive or obj.manifest:
+                self.journal.forget(product.id, obj.path)
+            raise
 
     def _record(self, result: ProductResult, files: Sequence[tuple[str, int]]) -> ProductResult:
         """Note a product, and the files it has where they are not those that were transferred."""
@@ -210,10 +232,11 @@ class Assembly:
 
     def _published(self, job: Job, ahead: Ahead | None) -> tuple[PurePosixPath, str, list[tuple[str, int]]]:
         """Where the product is now, the level that covers all of it, its files. On a thread."""
-        folder, tree, final = self._folder(job.product), self._tree(job.product), self.order.destination / job.path
+        tree, final = self._tree(job.product), self.order.destination / job.path
         levels = [outcome.level for outcome in job.verified]
         if job.objects[0].archive:
-            path, level, files = self._from_archive(job, folder / job.objects[0].path, levels[0], ahead)
+            with writing(final):
+                path, level, files = self._from_archive(job, levels[0], ahead)
         else:
             path, files = job.path, [(outcome.path, outcome.size) for outcome in job.verified]
             # The manifest vouches for what it lists; what it leaves out (itself, previews, schemas) nobody vouches for.
@@ -225,9 +248,14 @@ class Assembly:
         return path, level, files
 
     def _from_archive(
-        self, job: Job, archive: Path, level: str, ahead: Ahead | None
+        self, job: Job, level: str, ahead: Ahead | None
     ) -> tuple[PurePosixPath, str, list[tuple[str, int]]]:
         tree, final = self._tree(job.product), self.order.destination / job.path
+        archive = self._folder(job.product) / job.objects[0].path
+        if not archive.is_file():
+            archive = final.with_name(archive.name)  # kept by an earlier run
+        if level == "length" and archive.suffix == ".zip" and not is_zip(archive):
+            raise IntegrityError(f"{archive.name}: what came is no zip")
         if not is_zip(archive) or not self.order.extract:
             self._enough(level)
             name = job.path.with_name(archive.name)
@@ -241,12 +269,20 @@ class Assembly:
         self._enough(level)
         publish(tree / job.path.name if inside == [PurePosixPath(job.path.name)] else tree, final)
         if self.order.keep_archive:
-            publish(archive, final.with_name(archive.name))
+            publish(archive, final.with_name(archive.name + (".zip" if archive.name == final.name else "")))
         return job.path, level, files
 
     def _enough(self, level: str) -> None:
         if self.order.require_verified and level == "length":
             raise IntegrityError("nothing but its length could be checked, and --require-verified is set")
+
+    def _path(self, product: Product) -> PurePosixPath:
+        path = product_path(product, self.order.layout)
+        if path.parts[0].casefold() == FOLDER:
+            raise UnsafeName(
+                f"the archive names a product {product.name!r}, which is refused: {FOLDER} is the journal's"
+            )
+        return path
 
     def _clear(self, product: Product) -> None:
         """Remove what is left of putting a product together."""
@@ -265,11 +301,10 @@ class Assembly:
 def _check_names(objects: Sequence[RemoteObject]) -> None:
     for obj in objects:
         safe_path(obj.path)
-    clash = collisions(obj.path for obj in objects)
+    # An object arrives in a file of its name and ``.part``.
+    clash = collisions(name for obj in objects for name in (obj.path, f"{obj.path}.part"))
     if clash is not None:
-        raise UnsafeName(
-            f"the archive has {clash[0]!r} and {clash[1]!r}, one file on a disk that does not tell capitals"
-        )
+        raise UnsafeName(f"the archive has {clash[0]!r} and {clash[1]!r}, which cannot lie side by side on every disk")
 
 
 def _has(path: Path, size: int) -> bool:
@@ -278,17 +313,19 @@ def _has(path: Path, size: int) -> bool:
 
 def _intact(place: Path, product: Product) -> tuple[str | None, list[tuple[str, int]]]:
     """By what a product that is already at ``place`` can be verified, and its files; ``None`` if it cannot or is wrong."""
-    if place.is_file():
-        checksum = digests.strongest(product.checksums)
-        right = is_intact(place, checksum)
-        return (digests.level(checksum) if right and checksum else None), [(place.name, place.stat().st_size)]
-    if not place.is_dir():
-        return None, []
-    files = [(str(path.relative_to(place)), path.stat().st_size) for path in sorted(place.rglob("*")) if path.is_file()]
-    try:
-        return _vouched(place), files
-    except IntegrityError:
-        return None, files
+    with writing(place):
+        if place.is_file():
+            checksum = digests.strongest(product.checksums)
+            right = is_intact(place, checksum)
+            return (digests.level(checksum) if right and checksum else None), [(place.name, place.stat().st_size)]
+        if not place.is_dir():
+            return None, []
+        inside = [path for path in sorted(place.rglob("*")) if path.is_file()]
+        files = [(str(path.relative_to(place)), path.stat().st_size) for path in inside]
+        try:
+            return _vouched(place), files
+        except IntegrityError:
+            return None, files
 
 
 def _vouched(tree: Path) -> str | None:

@@ -54,10 +54,11 @@ class KnownProduct:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownFile:
-    """What the journal says of an object: what pinned it, the level that was reached if it is whole, else the spans on disk."""
+    """What the journal says of an object: what pinned it, the digest and level that were reached if it is whole, else the spans on disk."""
 
     size: int | None
     etag: str | None
+    digest: str | None
     level: str | None
     spans: tuple[ByteRange, ...]
 
@@ -137,10 +138,10 @@ class Journal:
             spans: dict[str, list[ByteRange]] = {}
             for path, start, stop in db.execute("SELECT path, start, stop FROM spans WHERE product = ?", (product,)):
                 spans.setdefault(path, []).append(ByteRange(start=start, stop=stop))
-            files = db.execute("SELECT path, size, etag, level FROM files WHERE product = ?", (product,))
+            files = db.execute("SELECT path, size, etag, digest, level FROM files WHERE product = ?", (product,))
             return {
-                path: KnownFile(size=size, etag=etag, level=level, spans=tuple(spans.get(path, ())))
-                for path, size, etag, level in files
+                path: KnownFile(size=size, etag=etag, digest=digest, level=level, spans=tuple(spans.get(path, ())))
+                for path, size, etag, digest, level in files
             }
 
         return await self._ask(ask)
@@ -182,7 +183,8 @@ class Journal:
                 return  # the event is the one that the writer waits for
             self._news = anyio.Event()
             batch, self._waiting = self._waiting, []
-            await to_thread.run_sync(self._commit, batch)
+            with anyio.CancelScope(shield=True):  # or a batch that was taken would be lost
+                await to_thread.run_sync(self._commit, batch)
 
     def _commit(self, batch: Iterable[tuple[str, Params]]) -> None:
         with journalling(self.path), self._connection as db:

@@ -115,7 +115,8 @@ class Line:
         """Carry out every product that comes, until the stream ends.
 
         Raises:
-            Stopped: alone or in a group.
+            SkyhaulError: what is fatal and was met before a product had objects; alone or in a group.
+            Stopped: what is fatal and was met later, or what the user asked for; alone or in a group.
         """
         ready_in, ready_out = anyio.create_memory_object_stream[Job](LANE_OBJECTS)
         lanes_in: dict[Route, MemoryObjectSendStream[Item]] = {}
@@ -153,7 +154,9 @@ class Line:
                         continue
                     job = await self._admitted(product)
                 except SkyhaulError as error:
-                    self._end(failed(product, error), error.exit_code if error.fatal else None)
+                    if error.fatal:
+                        raise  # not this product's failure
+                    self._settle(failed(product, error))
                     continue
                 left = job.left
                 if not left:

@@ -27,7 +27,7 @@ from skyhaul.catalogue.asking import Asking
 from skyhaul.catalogue.lookup import find_ids, find_named
 from skyhaul.catalogue.paging import Completeness, enumerate_products
 from skyhaul.credentials import Credentials
-from skyhaul.errors import CatalogueError, SettingsError, SkyhaulError
+from skyhaul.errors import CatalogueError, HostUnreachable, SettingsError, SkyhaulError
 from skyhaul.events import (
     Event,
     HostCooled,
@@ -64,6 +64,7 @@ PRODUCTS_QUEUED = 4000
 """A page for each catalogue request in flight, so that a page is handed on at once: some 12 MB."""
 
 TURN_PRODUCTS = 256
+BUCKET = "eodata"
 Feed = Callable[[MemoryObjectSendStream[Product]], Coroutine[None, None, None]]
 
 
@@ -113,6 +114,9 @@ class _Found:
         if self.error is not None:
             raise self.error
         if self.completeness is not None and self.completeness.incomplete:
+            first, *more = self.completeness.incomplete
+            if not more and first.kind == HostUnreachable.__name__:
+                raise CatalogueError(f"the catalogue could not be read: {first.error}")
             names = "; ".join(map(str, self.completeness.incomplete))
             raise CatalogueError(f"the catalogue could not be read completely: {names}")
 
@@ -190,7 +194,12 @@ class Haul:
         emit(self._started())
         line = self._line(journal, tally, emit)
         feed = self._feed(wanted, found, emit)
-        exit_code, stopped = await _ended(line, feed, handle_signals=handle_signals)
+        try:
+            exit_code, stopped = await _ended(line, feed, handle_signals=handle_signals)
+        except SkyhaulError as error:
+            if not tally.verified:
+                raise
+            exit_code, stopped = error.exit_code, str(error)
         if found.error is not None:
             raise found.error
         report = tally.report(found.completeness, exit_code=exit_code, stopped=stopped)
@@ -206,7 +215,7 @@ class Haul:
             attempts.append(("login", parts.tokens.token))
         if parts.s3 is not None:
             s3 = parts.s3
-            attempts.append(("s3", lambda: s3.page("eodata", "Sentinel-2/", None)))
+            attempts.append(("s3", lambda: s3.page(BUCKET, "", None, limit=1)))
         return [await _checked(name, attempt) for name, attempt in attempts]
 
     def _started(self) -> RunStarted:
@@ -249,6 +258,7 @@ class Haul:
             retry=parts.retry,
             emit=emit,
             meter=parts.meter,
+            login=parts.tokens.token if parts.tokens else None,
         )
 
         def settle(result: ProductResult) -> None:
@@ -274,7 +284,11 @@ class Haul:
             async with out:
                 named = await find_named(self._parts.provider, wanted.names, asking=asking, out=out.clone())
                 by_id = await find_ids(self._parts.provider, wanted.ids, asking=asking, out=out.clone())
+                sent: set[str] = set()
                 for product in wanted.products:
+                    if product.id in sent:
+                        continue  # two at once would be put together in one place
+                    sent.add(product.id)
                     emit(ProductFound(product=product.id, name=product.name, size=product.size))
                     await out.send(product)
             return named.joined(by_id)
@@ -458,7 +472,7 @@ async def opened(
         async with http.opened(stall_s=settings.provider.stall_s) as plain, anyio.create_task_group() as tasks:
             # On a thread: the first import of what signs takes a while.
             s3 = await to_thread.run_sync(_s3, plain, settings.provider, account)
-            parts = _compose(settings, account, plain, s3, emit or (lambda _: None), meter or Meter())
+            parts = _compose(settings, account, plain, s3=s3, emit=emit or (lambda _: None), meter=meter or Meter())
             yield Haul(settings, account, parts, tasks)
             tasks.cancel_scope.cancel()
 
@@ -475,7 +489,7 @@ async def _with_profile(credentials: Credentials) -> Credentials:
 
 
 def _compose(
-    settings: Settings, credentials: Credentials, plain: http.Http, s3: S3 | None, emit: Emit, meter: Meter
+    settings: Settings, credentials: Credentials, plain: http.Http, *, s3: S3 | None, emit: Emit, meter: Meter
 ) -> Parts:
     urls, retry = settings.provider, RetryPolicy()
     host = urlsplit(urls.download_url).hostname or urls.download_url

@@ -52,6 +52,11 @@ class Tally:
             if len(self._failures) < FAILURES_KEPT:
                 self._failures.append(result)
 
+    @property
+    def verified(self) -> int:
+        """Products verified in this run."""
+        return self._states["verified"]
+
     def check(self) -> None:
         """Whether the run may go on.
 

@@ -11,6 +11,8 @@ from skyhaul.cli.options import Given, Json, takes
 from skyhaul.errors import SettingsError
 from skyhaul.keys import DOWNLOAD, QUERY
 
+UNFOLDED = 2000
+
 if TYPE_CHECKING:
     from skyhaul.credentials import Credentials
     from skyhaul.model import Report
@@ -87,7 +89,12 @@ def print_report(report: Report, *, json: bool) -> None:
 
     from skyhaul.observe.report import report_table
 
-    Console(stderr=json).print(report_table(report))
+    console = Console(stderr=json)
+    if not console.is_terminal:
+        console.width = UNFOLDED  # in a file, names are searched for
+    with console.capture() as printed:
+        console.print(report_table(report))
+    console.file.write("".join(f"{line.rstrip()}\n" for line in printed.get().splitlines()))
 
 
 def _saved(source: str, given: Given) -> Wanted:

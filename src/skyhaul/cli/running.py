@@ -19,7 +19,7 @@ from skyhaul import credentials
 from skyhaul.cli.hooks import Hooks, words_of
 from skyhaul.cli.show import print_json
 from skyhaul.credentials import Credentials
-from skyhaul.errors import SinkError
+from skyhaul.errors import HostUnreachable, SinkError
 from skyhaul.events import AttemptFailed, HostCooled, Meter, ProductFinished
 from skyhaul.model import ProductResult
 from skyhaul.observe.bus import Bus
@@ -119,14 +119,18 @@ def _writable(path: Path) -> Path:
 
 
 class _Complaints:
-    """Says on stderr why it takes longer: what is asked again, who asks for patience. What fails for good is raised in the end."""
+    """Says on stderr why it takes longer: what is asked again, who asks for patience.
+
+    What fails for good is raised in the end, and so is a host that cannot be reached.
+    """
 
     def __init__(self, bus: Bus) -> None:
         self._events = bus.subscribe()
 
     async def run(self) -> None:
         async for event in self._events:
-            if isinstance(event, AttemptFailed | HostCooled) and (words := sentence(event)):
+            unreachable = isinstance(event, AttemptFailed) and event.kind == HostUnreachable.__name__
+            if isinstance(event, AttemptFailed | HostCooled) and not unreachable and (words := sentence(event)):
                 await to_thread.run_sync(sys.stderr.write, f"skyhaul: {clean(words)}\n")
 
 

@@ -72,7 +72,7 @@ class Eodata:
         return RemoteObject(
             route="http",
             location=f"{self._download_url}/Products({product.id})/$value",
-            path=product.name if single(product) else product.name + ".zip",
+            path=(product.s3_path or product.name).rpartition("/")[2] if single(product) else product.name + ".zip",
             checksums=product.checksums,
             ranges=False,
             archive=True,

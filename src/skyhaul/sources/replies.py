@@ -56,7 +56,8 @@ def error_of(status: int, url: str, headers: Mapping[str, str], body: bytes) -> 
         return TokenRefused(message)
     if any(code in said for code in KEYS_REFUSED):
         return LoginRefused(
-            f"{message}: check CDSE_S3_ACCESS_KEY and CDSE_S3_SECRET_KEY (new keys take up to a minute to work)"
+            f"{message}: check CDSE_S3_ACCESS_KEY and CDSE_S3_SECRET_KEY (new keys take up to a minute to work; they are "
+            "made at https://eodata-s3keysmanager.dataspace.copernicus.eu/)"
         )
     if "RequestTimeTooSkewed" in said:
         return LoginRefused(f"{message}: set this machine's clock")

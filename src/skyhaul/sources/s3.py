@@ -66,9 +66,13 @@ class S3:
                 raise CatalogueError(f"{urlsplit(self._endpoint).hostname}: its listing turns in a circle")
             token = following
 
-    async def page(self, bucket: str, prefix: str, token: str | None) -> tuple[list[Listed], str | None]:
-        """One page of a listing and the token of the next, ``None`` on the last."""
+    async def page(
+        self, bucket: str, prefix: str, token: str | None, *, limit: int | None = None
+    ) -> tuple[list[Listed], str | None]:
+        """One page of a listing, of at most ``limit`` keys, and the token of the next, ``None`` on the last."""
         query = {"encoding-type": "url", "list-type": "2", "prefix": prefix}
+        if limit is not None:
+            query["max-keys"] = str(limit)
         if token is not None:
             query["continuation-token"] = token
         ordered = urlencode(sorted(query.items()), quote_via=quote, safe="-_.~")

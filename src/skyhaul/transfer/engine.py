@@ -101,7 +101,8 @@ class Engine:
     async def _already(self, transfer: Transfer) -> Verified | None:
         """The object, if an earlier run brought it: trusted as far as the journal knows it, else verified again."""
         known, obj, checksum = transfer.known, transfer.obj, transfer.checksum
-        trusted = known is not None and known.level is not None and known.etag == obj.etag
+        stated = (obj.etag, checksum.value if checksum else None)
+        trusted = known is not None and known.level is not None and (known.etag, known.digest) == stated
 
         def look() -> int | None:
             for path in (transfer.staged, transfer.final):

@@ -78,7 +78,7 @@ def product_path(product: Product, template: str) -> PurePosixPath:
         SettingsError: the template has a field that is not known, or that this product lacks.
         UnsafeName: the archive's values would lead out of the destination.
     """
-    name = PurePosixPath(safe_path(product.name.strip("/")).name)
+    name = PurePosixPath(safe_path(product.name.rstrip("/")).name)
     filled = safe_path(_fill(template, product).strip("/"))
     return filled if filled.name == str(name) else filled / name
 

@@ -289,8 +289,13 @@ def check_writable(folder: Path) -> None:
     Raises:
         SinkError: it does not; says why.
     """
-    with writing(folder):
+    if folder.is_file():
+        raise SinkError(f"{folder} is a file, where a folder is meant")
+    try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".skyhaul-probe-{os.getpid()}"
         probe.write_bytes(b"\0")
         probe.unlink()
+    except OSError as error:
+        kind = DiskFull if error.errno in _FULL else SinkError
+        raise kind(f"{folder} cannot be written ({error.strerror}): choose another destination with --into") from error
