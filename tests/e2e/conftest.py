@@ -1,0 +1,7 @@
+"""The archive and the command line, for every test here."""
+
+from __future__ import annotations
+
+from support.served import archive, served, skyhaul
+
+__all__ = ["archive", "served", "skyhaul"]
