@@ -245,6 +245,14 @@ async def test_a_file_that_is_not_what_it_was_is_fetched_again(tmp_path, place, 
         assert lab.staged(image()).read_bytes() == BODY
 
 
+async def test_a_staged_file_that_a_power_cut_emptied_is_fetched_again(tmp_path):
+    await finished(tmp_path, image(), "staged")
+    async with run(tmp_path, memory()) as lab:
+        lab.staged(image()).write_bytes(bytes(len(BODY)))
+        assert isinstance(await lab.carry_out(image()), Verified)
+        assert lab.staged(image()).read_bytes() == BODY
+
+
 async def test_a_file_of_another_version_is_verified_before_it_is_believed(tmp_path):
     await finished(tmp_path, image(digest=None), "final")
     async with run(tmp_path, memory()) as lab:

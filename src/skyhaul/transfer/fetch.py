@@ -222,7 +222,8 @@ class Fetch:
         """
         send, receive = anyio.create_memory_object_stream[Batch](0)
         failures: list[Exception] = []
-        async with anyio.create_task_group() as tasks:
+        # Closed here too: a writer that is cancelled before its first step never gets to it.
+        async with receive, anyio.create_task_group() as tasks:
             tasks.start_soon(self._write, receive, cursor, failures)
             try:
                 async with send, self._open(span) as body, aclosing(self._batches(admit(body))) as batches:
