@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from skyhaul.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from skyhaul.credentials import Credentials
     from skyhaul.errors import (
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from skyhaul.planning import Plan
     from skyhaul.protocols import Emit
     from skyhaul.runtime import Haul, Wanted
+    from skyhaul.settings import Settings
 
 __all__ = [
     "AccessDenied",
@@ -110,10 +111,20 @@ async def open(  # noqa: A001 as in skyhaul.open, like gzip.open
     Raises:
         SettingsError: an option is unknown or cannot be used; says what is accepted.
     """
-    from skyhaul import credentials as accounts  # noqa: PLC0415 imported where it is used
-    from skyhaul import runtime, settings  # noqa: PLC0415 imported where it is used
+    from anyio import to_thread  # noqa: PLC0415 imported where it is used
 
-    told = settings.load(options)
-    account = credentials or accounts.load(told.provider.token_url)
+    # On a thread: files are read, the keyring is asked, and the first import takes half a second.
+    told, account = await to_thread.run_sync(_told, options, credentials)
+    from skyhaul import runtime  # noqa: PLC0415 likewise
+
     async with runtime.opened(told, account, emit=observe, meter=meter) as haul:
         yield haul
+
+
+def _told(options: Mapping[str, object], credentials: Credentials | None) -> tuple[Settings, Credentials]:
+    import_module("skyhaul.runtime")
+    from skyhaul import credentials as accounts  # noqa: PLC0415 imported where it is used
+    from skyhaul import settings  # noqa: PLC0415 likewise
+
+    told = settings.load(options)
+    return told, credentials or accounts.load(told.provider.token_url)
