@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from shapely.geometry import Point, box, mapping, shape
 
-from support.served import S2, simulated
+from support.served import TILE, simulated
 
 PO_VALLEY = (9.5, 44.0, 13.0, 46.0)
 WEST = box(9.5, 44.0, 11.0, 46.0)
@@ -26,7 +26,7 @@ def asked(archive, **options: str) -> list[dict[str, Any]]:
         return found
 
 
-def of_tile(archive, tile: str = S2) -> list[dict[str, Any]]:
+def of_tile(archive, tile: str = TILE) -> list[dict[str, Any]]:
     return asked(archive, filter=f"contains(Name,'_T{tile}_')", orderby="ContentDate/Start asc")
 
 
@@ -42,13 +42,13 @@ NAMES = {
 
 @pytest.mark.parametrize("form", NAMES)
 def test_every_format_holds_every_product(archive, skyhaul, form):
-    ran = skyhaul("search", "--tile", S2, "--format", form)
+    ran = skyhaul("search", "--tile", TILE, "--format", form)
     assert (ran.code, ran.err) == (0, "")
     assert sorted(NAMES[form](ran.out)) == sorted(product["Name"] for product in of_tile(archive))
 
 
 def test_a_line_is_what_the_catalogue_says(archive, skyhaul):
-    lines = {line["id"]: line for line in skyhaul("search", "--tile", S2, "--json").lines}
+    lines = {line["id"]: line for line in skyhaul("search", "--tile", TILE, "--json").lines}
     for product in of_tile(archive):
         line = lines.pop(product["Id"])
         assert list(line)[:7] == ["name", "id", "provider", "collection", "product_type", "start", "end"]
@@ -57,12 +57,12 @@ def test_a_line_is_what_the_catalogue_says(archive, skyhaul):
         assert line["size"] == (product["ContentLength"] or None)
         assert line["online"] is product["Online"]
         assert "/" + line["s3_path"] == product["S3Path"]
-        assert line["attributes"]["tileId"] == S2
+        assert line["attributes"]["tileId"] == TILE
     assert not lines
 
 
 def test_a_count_is_the_catalogues_own(archive, skyhaul):
-    ran = skyhaul("search", "--tile", S2, "--count")
+    ran = skyhaul("search", "--tile", TILE, "--count")
     assert (ran.code, ran.out) == (0, f"{len(of_tile(archive))}\n")
     assert archive.asked("catalogue.products") == 2  # skyhaul's one, and the one of this test
 
@@ -70,13 +70,13 @@ def test_a_count_is_the_catalogues_own(archive, skyhaul):
 def test_a_limit_takes_the_first_in_order_and_asks_for_no_more(archive, skyhaul):
     first = [product["Name"] for product in of_tile(archive)[:3]]
     archive.play()
-    assert skyhaul("search", "--tile", S2, "--limit", 3, "--format", "names").out.splitlines() == first
+    assert skyhaul("search", "--tile", TILE, "--limit", 3, "--format", "names").out.splitlines() == first
     assert archive.asked("catalogue.products") == 1
 
 
 def test_two_tiles_are_the_products_of_both(archive, skyhaul):
-    ran = skyhaul("search", "--tile", S2, "--tile", "T32TQQ", "--product-type", "S2MSI2A", "--format", "names")
-    expected = [each["Name"] for tile in (S2, "32TQQ") for each in of_tile(archive, tile) if "MSIL2A" in each["Name"]]
+    ran = skyhaul("search", "--tile", TILE, "--tile", "T32TQQ", "--product-type", "S2MSI2A", "--format", "names")
+    expected = [each["Name"] for tile in (TILE, "32TQQ") for each in of_tile(archive, tile) if "MSIL2A" in each["Name"]]
     assert sorted(ran.out.splitlines()) == sorted(expected)
 
 
@@ -120,8 +120,8 @@ def test_nothing_matched_is_an_exit_code_of_its_own(skyhaul):
 
 
 def test_a_plan_adds_up_to_what_the_search_finds(skyhaul):
-    found = skyhaul("search", "--tile", S2, "--online", "--json").lines
-    plan = skyhaul("plan", "--tile", S2, "--online", "--json")
+    found = skyhaul("search", "--tile", TILE, "--online", "--json").lines
+    plan = skyhaul("plan", "--tile", TILE, "--online", "--json")
     assert (plan.code, plan.err) == (0, "")
     (figures,) = plan.lines
     assert figures["products"] == len(found)
@@ -133,8 +133,8 @@ def test_a_plan_adds_up_to_what_the_search_finds(skyhaul):
 
 
 def test_a_plan_fetches_and_writes_nothing(archive, skyhaul):
-    plan = skyhaul("plan", "--tile", S2, "--into", "archive", "--bands", "B04")
-    dry = skyhaul("download", "--tile", S2, "--into", "archive", "--bands", "B04", "--dry-run")
+    plan = skyhaul("plan", "--tile", TILE, "--into", "archive", "--bands", "B04")
+    dry = skyhaul("download", "--tile", TILE, "--into", "archive", "--bands", "B04", "--dry-run")
     assert (plan.code, dry.code) == (0, 0)
     assert (
         plan.out.splitlines()[0].split() == dry.out.splitlines()[0].split() == ["products", str(len(of_tile(archive)))]
@@ -144,7 +144,7 @@ def test_a_plan_fetches_and_writes_nothing(archive, skyhaul):
 
 
 def test_a_plan_for_an_account_without_credentials_says_so(skyhaul):
-    ran = skyhaul("plan", "--tile", S2, without=[name for name in skyhaul.environment if name.startswith("CDSE_")])
+    ran = skyhaul("plan", "--tile", TILE, without=[name for name in skyhaul.environment if name.startswith("CDSE_")])
     assert ran.code == 0
     assert ran.complaint.startswith("no credentials are set")
 

@@ -57,7 +57,9 @@ def test_what_a_run_leaves_holds_no_secret(archive, skyhaul, via, faults):
 
 
 def test_a_failed_login_and_the_report_on_it(archive, skyhaul):
-    ran = skyhaul("download", *TWO, "--into", "archive", "--events", "events.jsonl", "--json", CDSE_PASSWORD="hunter2hunter2")
+    ran = skyhaul(
+        "download", *TWO, "--into", "archive", "--events", "events.jsonl", "--json", CDSE_PASSWORD="hunter2hunter2"
+    )
     check = skyhaul("auth", "check", "--json", CDSE_PASSWORD="hunter2hunter2")
     assert (ran.code, check.code) == (5, 5)
     shown = (ran.out + ran.err + check.out + check.err).encode()

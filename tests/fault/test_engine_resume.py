@@ -268,6 +268,16 @@ async def test_a_file_of_another_version_is_verified_before_it_is_believed(tmp_p
         assert lab.staged(image()).read_bytes() == BODY[::-1]
 
 
+async def test_a_file_whose_digest_was_corrected_is_verified_again(tmp_path):
+    """A catalogue may state a digest late, or correct it: then nothing else tells that the file is another."""
+    newer = BODY[::-1]
+    await finished(tmp_path, image(etag=None), "final")
+    obj = image(etag=None, digest=Checksum(algorithm="MD5", value=md5(newer), origin="catalogue"))
+    async with run(tmp_path, memory(newer)) as lab:
+        assert isinstance(await lab.carry_out(obj), Verified)
+        assert lab.staged(obj).read_bytes() == newer
+
+
 async def test_a_link_is_not_taken_for_a_file(tmp_path):
     await finished(tmp_path, image(), "final")
     async with run(tmp_path, memory()) as lab:

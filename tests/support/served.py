@@ -21,7 +21,8 @@ WORLD = ("--products", "500", "--scale", "0.0004")
 UNHURRIED = {"bytes_per_s_per_connection": None, "s3_requests_per_minute": None}
 TIMEOUT_S = 120
 
-S2, MIXED = "32TQR", (
+TILE = "32TQR"
+MIXED = (
     "S1A_AUX_CAL_V20240401T010000_G20240403T011514.SAFE",  # a zip in the bucket, whose name does not say so
     "S1A_OPER_AUX_POEORB_OPOD_20240423T034828_V20240401T225942_20240403T005942.EOF",  # one file
     "S1A_IW_GRDH_1SDV_20240401T052345_20240401T052410_053236_067FA6_6B9D_COG.SAFE",  # no checksums in the catalogue
@@ -48,7 +49,8 @@ class Archive:
 
     def stats(self) -> dict[str, Any]:
         """What was counted since the last ``play``."""
-        return self._ask("stats")
+        counted: dict[str, Any] = self._ask("stats")
+        return counted
 
     def asked(self, *routes: str) -> int:
         """Requests to routes that begin so, since the last ``play``."""

@@ -20,8 +20,10 @@ SWELL_MAX = 200
 """Bytes out of an archive for each byte of it; product archives are stored, text compresses less than this."""
 
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
-_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, OSError, ValueError, OverflowError)
-"""What zipfile raises for bytes that are no zip: a wrong offset is an ``OSError``, a name that is no UTF-8 a ``ValueError``."""
+_BROKEN = (
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, OSError, ValueError, OverflowError, IndexError
+)  # fmt: skip
+"""What zipfile raises for bytes that are no zip: a wrong offset is an ``OSError``, an empty name an ``IndexError``."""
 
 
 def is_zip(path: Path) -> bool:

@@ -122,6 +122,7 @@ RED_TEAM = {
     "bomb": (zipped({"P/zeros": bytes(50_000_000)}, compression=zipfile.ZIP_DEFLATED), IntegrityError),
     "empty": (zipped({}), IntegrityError),
     "folders only": (zipped({}, folders=("P/", "P/AUX_DATA/")), IntegrityError),
+    "no name": (zipped({"P/a": b"x"}).replace(b"P/a", b"\0/a"), IntegrityError),
     "no zip": (b"<html>maintenance</html>", IntegrityError),
     "nothing": (b"", IntegrityError),
     "wrong CRC": (patched(zipped(below("P", FILES)), b"<xfdu/>", b"<xfdU/>"), IntegrityError),
