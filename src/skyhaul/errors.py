@@ -5,7 +5,7 @@ SkyhaulError
 ├── SettingsError                 bad option, file, credential, area, date            exit 2
 ├── RemoteError (transient?)                                                          exit 1
 │   ├── ConnectionLost  t         reset, stall, short body
-│   │   └── HostUnreachable t     refused, no such name, no route
+│   │   └── HostUnreachable t     refused, no such name, no route; f if it never answered
 │   ├── HostBusy        t         429, 5xx, SlowDown; retry_after_s; slows the whole host
 │   ├── AccessDenied              terms, rights, quota                                exit 5
 │   │   ├── LoginRefused   f      the credentials themselves are refused
@@ -37,7 +37,7 @@ class SkyhaulError(Exception):
 
     exit_code: ClassVar[int] = 1
     transient: ClassVar[bool] = False
-    fatal: ClassVar[bool] = False
+    fatal: bool = False
 
     @property
     def kind(self) -> str:
@@ -73,6 +73,7 @@ class HostUnreachable(ConnectionLost):
     def __init__(self, message: str, *, known: bool) -> None:
         super().__init__(message)
         self.known = known
+        self.fatal = not known
 
 
 class HostUntrusted(RemoteError):

@@ -37,6 +37,11 @@ def meaning(exit_code: int) -> str:
     return f"exit {exit_code}: {_MEANINGS.get(exit_code, 'a failure that has no code of its own')}"
 
 
+def ending(report: Report) -> str:
+    """How a run ended, in one line: its exit code, and what it means or what stopped it."""
+    return meaning(report.exit_code) if report.stopped is None else f"exit {report.exit_code}: {report.stopped}"
+
+
 def report_table(report: Report) -> Table:
     """The report as rich prints it; it fits 80 columns and, failures included, a screen."""
     table = Table.grid(padding=(0, 2, 0, 0))
@@ -58,8 +63,7 @@ def report_json(report: Report) -> dict[str, Any]:
 
 
 def _rows(report: Report) -> Iterator[Row]:
-    ended = meaning(report.exit_code) if report.stopped is None else f"exit {report.exit_code}: {report.stopped}"
-    yield "ended", _words(ended, "bold green" if report.exit_code == 0 else "bold red")
+    yield "ended", _words(ending(report), "bold green" if report.exit_code == 0 else "bold red")
     yield "products", _words(_products(report))
     yield "bytes", _words(_bytes(report))
     yield "rate", _words(_rate(report))

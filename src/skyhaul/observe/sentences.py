@@ -20,7 +20,7 @@ from skyhaul.events import (
 from skyhaul.observe import text
 from skyhaul.observe.progress import Progress
 from skyhaul.observe.rates import SOON_S, rounded
-from skyhaul.observe.report import meaning
+from skyhaul.observe.report import ending
 from skyhaul.observe.watch import View
 
 
@@ -85,7 +85,9 @@ def _run_started(event: RunStarted) -> str:
 
 def _run_finished(event: RunFinished) -> str:
     report = event.report
-    return f"ended: {text.count_text(report.verified)} verified, {text.count_text(report.failed)} failed; {meaning(report.exit_code)}"
+    return (
+        f"ended: {text.count_text(report.verified)} verified, {text.count_text(report.failed)} failed; {ending(report)}"
+    )
 
 
 def _slice_failed(event: SliceFailed) -> str:
