@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from support.served import archive, served, skyhaul
+from support.served import archive, served, skyhaul, warm
 
-__all__ = ["archive", "served", "skyhaul"]
+__all__ = ["archive", "served", "skyhaul", "warm"]

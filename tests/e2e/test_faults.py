@@ -63,17 +63,16 @@ def test_a_rough_day(archive, skyhaul, via):
 @pytest.mark.parametrize(
     ("kinds", "told"),
     [
-        ([{"kind": "status", "status": status} for status in (503, 500, 502)], {"503": 1, "500": 1, "502": 1}),
-        ([{"kind": "status", "status": 429, "retry_after": "1"}], {"429": 1}),
-        ([{"kind": "cut"}, {"kind": "truncate"}, {"kind": "cut"}], {"ConnectionLost": 3}),
-        ([{"kind": "reset"}, {"kind": "reset"}], {}),
+        (
+            [{"kind": "status", "status": 503}, {"kind": "status", "status": 429, "retry_after": "0.2"}],
+            {"503": 1, "429": 1},
+        ),
+        ([{"kind": "cut"}, {"kind": "truncate"}, {"kind": "reset"}], {"ConnectionLost": 2}),
         ([{"kind": "stall"}, {"kind": "silence"}], {"ConnectionLost": 2}),
         ([{"kind": "flip"}], {"IntegrityError": 1}),
-        ([{"kind": "error-page", "body": "html"}], {"ConnectionLost": 1}),
-        ([{"kind": "error-page", "body": "json"}], {}),
-        ([{"kind": "error-page", "body": "xml"}], {}),
+        ([{"kind": "error-page", "body": body} for body in ("html", "json", "xml")], {"ConnectionLost": 1}),
     ],
-    ids=["5xx", "429", "broken", "reset", "silent", "wrong-byte", "html", "json", "xml"],
+    ids=["busy", "broken", "silent", "wrong-byte", "page"],
 )
 def test_what_passes_is_survived(archive, skyhaul, via, kinds, told):
     archive.play(*({"route": ROUTES[via], "nth": number, **fault} for number, fault in enumerate(kinds, start=1)))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from support.served import Skyhaul
 from support.trees import products
 
 FEW = ("--tile", "32TQR", "--product-type", "S2MSI2A", "--online", "--limit", "2")
 
 
-@pytest.fixture
-def lines(skyhaul):
-    return skyhaul("search", *FEW, "--json").lines
+@pytest.fixture(scope="module")
+def lines(served, warm, tmp_path_factory):
+    """What the search finds."""
+    return Skyhaul(tmp_path_factory.mktemp("lines"), served.environment, warm)("search", *FEW, "--json").lines
 
 
 @pytest.mark.parametrize("form", ["jsonl", "geojson", "csv", "names", "stac"])

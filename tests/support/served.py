@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from support.warm import Warm
+
 WORLD = ("--products", "500", "--scale", "0.0004")
 """Every kind of product there is, small: what takes long in a test is the number of requests, not of bytes."""
 
@@ -121,10 +123,14 @@ class Ran:
 
 
 class Skyhaul:
-    """The command line, run in a folder of its own by a user who has nothing set but what the archive told."""
+    """The command line, run in a folder of its own by a user who has nothing set but what the archive told.
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    With ``warm`` a command that is run to its end is forked from what is imported already.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], warm: Warm | None = None) -> None:
         self.folder = folder
+        self._warm = warm
         home = folder / "home"
         home.mkdir(exist_ok=True)
         kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "TMPDIR") if name in os.environ}
@@ -140,9 +146,14 @@ class Skyhaul:
 
     def __call__(self, *arguments: object, stdin: str = "", without: Sequence[str] = (), **environment: str) -> Ran:
         """Run a command to its end. ``environment`` is added to, ``without`` taken from what is set."""
+        set_ = self._set(environment, without)
+        if self._warm is not None:
+            words = list(map(str, arguments))
+            told = self._warm.run(words, environment=set_, folder=self.folder, stdin=stdin, timeout_s=TIMEOUT_S)
+            return Ran(code=told[0], out=told[1], err=told[2])
         done = subprocess.run(
             self.command(*arguments),
-            env=self._set(environment, without),
+            env=set_,
             cwd=self.folder,
             input=stdin,
             capture_output=True,
@@ -178,7 +189,15 @@ class Skyhaul:
         return {name: value for name, value in {**self.environment, **environment}.items() if name not in without}
 
 
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    """skyhaul, imported."""
+    process = Warm()
+    yield process
+    process.close()
+
+
 @pytest.fixture
-def skyhaul(archive: Archive, tmp_path: Path) -> Skyhaul:
+def skyhaul(archive: Archive, warm: Warm, tmp_path: Path) -> Skyhaul:
     """skyhaul, pointed at the archive, in an empty folder."""
-    return Skyhaul(tmp_path, archive.environment)
+    return Skyhaul(tmp_path, archive.environment, warm)
