@@ -38,7 +38,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paging:
-    """How an archive pages: products in a page, the deepest first product that may be asked for, requests in flight."""
+    """How an archive pages: products in a page, the deepest first product that may be asked for, requests that it keeps in flight."""
 
     page_size: int
     deepest_skip: int | None

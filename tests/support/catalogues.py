@@ -94,9 +94,13 @@ class FakeCatalogue:
     paging: Paging = field(default_factory=lambda: Paging(page_size=10, deepest_skip=40, concurrency=4))
     requests: list[tuple[str, int]] = field(default_factory=list)
     extents: int = 0
+    places: anyio.CapacityLimiter = field(init=False)
     in_flight: int = 0
     most_in_flight: int = 0
     named_requests: list[Sequence[str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.places = anyio.CapacityLimiter(self.paging.concurrency)
 
     async def page(self, part: Slice, skip: int, *, count: bool) -> Page:
         if self.paging.deepest_skip is not None and skip > self.paging.deepest_skip:
@@ -128,13 +132,14 @@ class FakeCatalogue:
         return fault.page(page) if isinstance(fault, Spoil) else page
 
     async def _travel(self) -> None:
-        self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        try:
-            for _ in range(3):
-                await checkpoint()
-        finally:
-            self.in_flight -= 1
+        async with self.places:
+            self.in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
+            try:
+                for _ in range(3):
+                    await checkpoint()
+            finally:
+                self.in_flight -= 1
 
     def _answer(self, fault: Fault | None, found: Callable[[], list[Product]]) -> list[Product]:
         match fault:

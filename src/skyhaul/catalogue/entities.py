@@ -21,6 +21,8 @@ from skyhaul.vocabulary import COLLECTIONS
 
 SAID_MAX = 300
 
+_SCALAR = (str, int, float)  # bool is an int
+
 _Required = Annotated[str, Meta(min_length=1)]
 _TITLE = re.compile(rb"<(?:title|h1)[^>]*>\s*([^<]+)", re.IGNORECASE)
 _MISSION = re.compile(r"S(?P<mission>[12367]|5P)[A-D_]*_")
@@ -130,7 +132,7 @@ def _attributes(attributes: Iterable[_Attribute]) -> dict[str, Attribute]:
     return {
         each.name: float(each.value) if each.value_type == "Double" and type(each.value) is int else each.value
         for each in attributes
-        if isinstance(each.value, str | int | float | bool)
+        if isinstance(each.value, _SCALAR)
     }
 
 

@@ -27,8 +27,8 @@ from skyhaul.model import Product, Query, TimeInterval
 from skyhaul.protocols import Catalogue, Emit, Page, Slice
 from skyhaul.retry import RetryPolicy
 
-SLICE_PRODUCTS = 4900
-"""What a slice holds when products are spread evenly: just below five pages of CDSE, and half of what can be reached there."""
+SLICE_PRODUCTS = 7900
+"""What a slice holds when products are spread evenly: just below eight pages of CDSE, and three quarters of what can be reached there."""
 
 ROUNDS = 8
 """How often a slice is read until it is proven complete; only the pages in doubt are asked for again."""
@@ -138,8 +138,9 @@ class _Reader:
         self.room = query.limit
         # The last page must begin where it may: CDSE OData has $skip ≤ 10 000.
         self.depth = 2 * SLICE_PRODUCTS if paging.deepest_skip is None else (paging.deepest_skip // step + 1) * step
-        self.places = CapacityLimiter(paging.concurrency)
-        self.slices = CapacityLimiter(paging.concurrency)
+        # The catalogue limits what is in flight; twice as much may be waiting for its turn or for the receiver.
+        self.places = CapacityLimiter(2 * paging.concurrency)
+        self.slices = CapacityLimiter(2 * paging.concurrency)
         self.proven = 0
         self.sent = 0
         self.incomplete: list[Incomplete] = []
@@ -252,7 +253,7 @@ class _Reader:
         if extent.start is None or extent.end is None:
             found = await self._extent(part)
             extent = replace(found, start=extent.start or found.start, end=extent.end or found.end)
-        parts = split(part, total, min(SLICE_PRODUCTS, max(1, self.depth // 2)), extent)
+        parts = split(part, total, min(SLICE_PRODUCTS, max(1, self.depth * 3 // 4)), extent)
         return parts[::-1] if order_by.startswith("-") else parts
 
     async def _extent(self, part: Slice) -> TimeInterval:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import ClassVar, Protocol
 
-from anyio import create_task_group, to_thread
+from anyio import CapacityLimiter, create_task_group, to_thread
 
 from skyhaul.catalogue.entities import parse_page
 from skyhaul.catalogue.odata import ATTRIBUTES_ONLY, names_body, names_url, page_url
@@ -38,6 +38,7 @@ class Cdse:
     catalogue_url: str
     shelf: Shelf | None = None
     expand: tuple[str, ...] = ATTRIBUTES_ONLY
+    _places: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(Cdse.paging.concurrency), init=False)
 
     name: ClassVar[str] = "cdse"
     # CDSE OData: $top ≤ 1000, $skip ≤ 10 000; requests in flight are not limited by word, four is what an account may have elsewhere.
@@ -48,7 +49,7 @@ class Cdse:
         _check(part.query.collection)
         top = min(self.paging.page_size, part.query.limit or self.paging.page_size)
         url = page_url(self.catalogue_url, part, top=top, skip=skip, count=count, expand=self.expand)
-        return await self._read(await self.web.get(url), part.query.collection)
+        return await self._read(await self._get(url), part.query.collection)
 
     async def extent(self, query: Query) -> TimeInterval | None:
         """See :class:`skyhaul.protocols.Catalogue`. Two small requests at once."""
@@ -85,16 +86,21 @@ class Cdse:
     async def _end(self, query: Query, order_by: str) -> datetime | None:
         part = Slice(query=replace(query, order_by=order_by), interval=query.sensing)
         url = page_url(self.catalogue_url, part, top=1, skip=0, count=False, expand=())
-        page = await self._read(await self.web.get(url), query.collection)
+        page = await self._read(await self._get(url), query.collection)
         if not page.products:
             return None
         if (start := page.products[0].start) is None:
             raise CatalogueError(f"{page.products[0].name} has no sensing time, although products are in its order")
         return start
 
+    async def _get(self, url: str) -> bytes:
+        # A place is free as soon as the answer is here: the next page is under way while this one is decoded.
+        async with self._places:
+            return await self.web.get(url)
+
     async def _read(self, body: bytes, collection: str | None) -> Page:
         if len(body) < THREAD_BYTES:
-            return parse_page(body, provider=self.name, collection=collection)
+            return await to_thread.run_sync(lambda: parse_page(body, provider=self.name, collection=collection))
         return await to_thread.run_sync(lambda: parse_page(body, provider=self.name, collection=collection))
 
 

@@ -97,7 +97,7 @@ async def test_a_receiver_that_waits_stops_the_requests():
         asked = len(catalogue.requests)
         await anyio.wait_all_tasks_blocked()
         # The first page again, now of the first slice, has nothing new to send.
-        assert len(catalogue.requests) == asked <= 2 + catalogue.paging.concurrency
+        assert len(catalogue.requests) == asked <= 2 + 2 * catalogue.paging.concurrency
         group.cancel_scope.cancel()
     receive.close()
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
+import anyio
 import msgspec
 import pytest
 
@@ -114,3 +115,27 @@ async def test_assets_can_be_asked_for():
     archive, answers = cdse(page())
     await Cdse(web=archive.web, catalogue_url=ROOT, expand=("Attributes", "Assets")).page(part(), 0, count=False)
     assert answers.option(0, "$expand") == ["Attributes", "Assets"]
+
+
+@dataclass
+class Slow(Answers):
+    """A web that counts what it is asked at one time."""
+
+    in_flight: int = 0
+    most: int = 0
+
+    async def get(self, url: str) -> bytes:
+        self.in_flight += 1
+        self.most = max(self.most, self.in_flight)
+        await anyio.lowlevel.checkpoint()
+        self.in_flight -= 1
+        return self.bodies[0]
+
+
+async def test_no_more_pages_are_asked_for_at_once_than_the_archive_takes():
+    web = Slow([page("2024-04-01T00:00:00Z")])
+    archive = Cdse(web=web, catalogue_url=ROOT)
+    async with anyio.create_task_group() as tasks:
+        for skip in range(10):
+            tasks.start_soon(lambda skip=skip: archive.page(part(), skip, count=False))
+    assert web.most == Cdse.paging.concurrency
