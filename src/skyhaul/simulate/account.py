@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from skyhaul.simulate.scenario import Scenario
 
 LEDGER_HOURS = 30 * 24
-# epoll sleeps whole milliseconds, rounded up, and the loop has other work: measured, this makes the mean right.
-WAKE_EARLY_S = 0.001
+# A loop wakes a little late, and has other work: measured, this makes the mean right.
+WAKE_EARLY_S = 0.0004
 
 
 class TooManyStreamsError(Exception):
