@@ -134,7 +134,9 @@ class Assembly:
             await self.login()  # a refused login ends the run here, not product by product
         _check_names(objects)
         self.known[product.id] = await self.journal.files(product.id)
-        job = Job(product=product, path=path, objects=objects)
+        places = (self._folder(product), self.order.destination / path)
+        fresh = not objects[0].archive and not await to_thread.run_sync(_any_there, places)
+        job = Job(product=product, path=path, objects=objects, fresh=fresh)
         first = next((obj for obj in objects if obj.manifest), None)
         if first is not None:
             await self._state(job, first)
@@ -182,6 +184,7 @@ class Assembly:
                 final=self.order.destination / (job.path.with_name(inside.name) if obj.archive else job.path / inside),
                 known=self.known.get(job.product.id, {}).get(obj.path),
                 follower=self.ahead.get(job.product.id),
+                fresh=job.fresh,
             )
         )
 
@@ -305,6 +308,10 @@ def _check_names(objects: Sequence[RemoteObject]) -> None:
     clash = collisions(name for obj in objects for name in (obj.path, f"{obj.path}.part"))
     if clash is not None:
         raise UnsafeName(f"the archive has {clash[0]!r} and {clash[1]!r}, which cannot lie side by side on every disk")
+
+
+def _any_there(places: Sequence[Path]) -> bool:
+    return any(place.exists() for place in places)
 
 
 def _has(path: Path, size: int) -> bool:

@@ -11,11 +11,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from math import inf
 
 import anyio
 
 from skyhaul.errors import HostBusy
 from skyhaul.events import Meter
+from skyhaul.forecast import Forecast, Stream
 
 Cooled = Callable[[float, str], None]
 """Told when the account is left alone: for how many seconds, and why."""
@@ -27,13 +29,25 @@ TICK_S = 0.001
 REST_MAX_S = 10.0
 COOL_FIRST_S = 0.5
 COOL_MAX_S = 60.0
+OPEN_FACTOR = 8
+"""At most so many times the streams are asked for at once, however long the first byte takes."""
+
+SEEN_S = 15.0
+PROBE_FIRST_S = 10.0
+PROBE_MAX_S = 300.0
+STREAK = 20
+"""After so many answers a host that is busy once is not overloaded."""
+
+LESS = 0.75
 
 
 class Allowance:
     """Streams and requests of one account.
 
     A refusal cools the whole account down: all that waits, waits at least so long. A refusal while no more than the allowed streams
-    are open means that the server releases them late (CDSE does): from then on a stream rests before it is used again.
+    are open means one of two things. The server releases them late (CDSE does): from then on a stream rests before it is used again. Or it
+    allows fewer than it is said to, where never so many ran side by side: from then on fewer are used, and now and then one more is tried.
+    Requests are sent early where :class:`~skyhaul.forecast.Forecast` sees a stream ending; the refusal of such a request cools nothing.
     """
 
     def __init__(
@@ -46,46 +60,67 @@ class Allowance:
         cooled: Cooled | None = None,
     ) -> None:
         self.connections = connections
+        self.granted = connections
+        """How many of the streams are this process's: others may use the account too."""
         self.requests_per_minute = requests_per_minute
         self.rest_s = 0.0
+        self.forecast = Forecast()
         self._meter = meter
         self._cooled = cooled
-        self._free = anyio.Semaphore(connections)
-        self._released: deque[float] = deque([float("-inf")] * connections)
+        self._turn = anyio.Lock()
+        self._changed = anyio.Event()
+        self._open: list[Stream] = []
+        self._released: deque[float] = deque(maxlen=OPEN_FACTOR * connections)
         self._requests = meter.requests  # monotonic seconds, oldest first
         self._quiet_until = 0.0
         self._cool_s = COOL_FIRST_S
+        self._streak = 0
+        self._bearable = connections
+        self._adapted_s = -inf
+        self._probe_s = PROBE_FIRST_S
+        self._probing = False
+        self._seen: deque[tuple[float, int]] = deque()  # when so many ran at once: newest last, fewer after more
         self._max_bytes_per_s = max_bytes_per_s
         self._bytes_due = 0.0
 
     @property
+    def limit(self) -> int:
+        """How many streams are used at once: what is granted, or what has proved bearable."""
+        return max(1, min(self.granted, self._bearable))
+
+    @property
     def idle(self) -> int:
         """How many streams nobody uses."""
-        return self.connections - self._meter.streams
+        return self.limit - len(self._open)
 
     @asynccontextmanager
-    async def stream(self) -> AsyncIterator[None]:
-        """Hold one of the account's streams: from before the request until after the last byte."""
-        self._meter.streams_wanted += 1
+    async def stream(self, size: int | None = None) -> AsyncIterator[Stream]:
+        """Hold one of the account's streams: from before the request until after the last byte, of which there are ``size``.
+
+        The caller says when the answer is there (:meth:`began`) and counts ``received``.
+        """
+        stream = await self._admitted(size)
         try:
-            await self._free.acquire()
+            yield stream
+        except HostBusy as error:
+            self._refused(error, stream)
+            raise
         finally:
-            self._meter.streams_wanted -= 1
-        released_at = self._released.popleft()
-        self._meter.streams += 1
-        try:
-            await anyio.sleep(max(0.0, released_at + self.rest_s - time.monotonic()))
-            await self.request()
-            began_s = time.monotonic()
-            try:
-                yield
-            except HostBusy as error:
-                self._learn(error, began_s - released_at)
-                raise
-        finally:
-            self._meter.streams -= 1
-            self._released.append(time.monotonic())
-            self._free.release()
+            self._ended(stream, time.monotonic())
+
+    def began(self, stream: Stream, size: int | None = None) -> None:
+        """The host serves ``stream``: ``size`` bytes, if that is known only now. Patience starts anew."""
+        now = time.monotonic()
+        stream.began_s = now
+        stream.size = size if size is not None else stream.size
+        self.forecast.began(stream, now)
+        self._cool_s = COOL_FIRST_S
+        self._streak += 1
+        self._saw(sum(1 for each in self._open if each.began_s is not None), now)
+        if self._bearable < self.connections and now > self._adapted_s + self._probe_s:
+            self._bearable += 1
+            self._adapted_s, self._probing = now, True
+        self._moved()
 
     async def request(self) -> None:
         """Wait until one more request may be sent, and count it."""
@@ -102,32 +137,108 @@ class Allowance:
         if self._bytes_due > now:
             await anyio.sleep(self._bytes_due - now)
 
-    def answered(self) -> None:
-        """The host served a request: patience starts anew."""
-        self._cool_s = COOL_FIRST_S
-
-    def refused(self, error: HostBusy) -> None:
-        """The host refused a request: leave it alone."""
-        now = time.monotonic()
-        wait_s = error.retry_after_s or self._cool_s
-        self._cool_s = min(COOL_MAX_S, self._cool_s * 2)
-        if now + wait_s > self._quiet_until:
-            self._quiet_until = now + wait_s
-            if self._cooled is not None:
-                self._cooled(wait_s, str(error))
-
-    def _learn(self, error: HostBusy, rested_s: float) -> None:
-        """A stream was refused although it had rested for so long: the host still held the place of the one before."""
-        # Over S3 the same refusal may come as 503 SlowDown.
-        too_many = error.status == HTTPStatus.TOO_MANY_REQUESTS or "Max session" in str(error)
-        if too_many and rested_s < REST_MAX_S:
-            self.rest_s = min(REST_MAX_S, max(self.rest_s, rested_s * 1.5 + 0.1))
+    def grant(self, streams: int) -> None:
+        """Use so many of the account's streams from now on."""
+        self.granted = streams
+        self._moved()
 
     @property
     def requests_last_minute(self) -> int:
         """Requests sent within the last minute."""
         self._forget(time.monotonic())
         return len(self._requests)
+
+    async def _admitted(self, size: int | None) -> Stream:
+        self._meter.streams_wanted += 1
+        try:
+            async with self._turn:
+                while (wait_s := self._free_s(time.monotonic())) > 0:
+                    await _until(self._changed, wait_s)
+                await self.request()
+                early = len(self._open) >= self.limit
+                released_s = self._released[-1] if self._released else -inf
+                stream = Stream(asked_s=time.monotonic(), size=size, early=early, released_s=released_s)
+                self._open.append(stream)
+                self._moved()
+        finally:
+            self._meter.streams_wanted -= 1
+        return stream
+
+    def _ended(self, stream: Stream, now: float) -> None:
+        self.forecast.ended(stream, now)
+        self._open.remove(stream)
+        if stream.began_s is not None:
+            self._released.append(now)
+        for place, each in enumerate(self._open):
+            if (
+                each.early and not each.crowded_s and place < self.limit
+            ):  # those before it in the list were asked before it
+                each.crowded_s = now - each.asked_s
+        self._moved()
+
+    def _free_s(self, now: float) -> float:
+        """In how many seconds the next request may be sent."""
+        room, lead_s = self.limit, self.forecast.lead_s
+        if len(self._open) >= (OPEN_FACTOR * room if lead_s else room):
+            return inf
+        ends = [released + self.rest_s for released in self._released if released + self.rest_s > now]
+        ends += [self.forecast.end_s(stream, now) + self.rest_s if lead_s else inf for stream in self._open]
+        if len(ends) < room:
+            return 0.0
+        return sorted(ends)[-room] - lead_s - now
+
+    def _moved(self) -> None:
+        self._meter.streams = sum(1 for stream in self._open if stream.began_s is not None or not stream.early)
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    def _refused(self, error: HostBusy, stream: Stream) -> None:
+        now = time.monotonic()
+        # Over S3 the same refusal may come as 503 SlowDown.
+        too_many = error.status == HTTPStatus.TOO_MANY_REQUESTS or "Max session" in str(error)
+        if too_many and stream.early:
+            self.forecast.missed()
+            return
+        self._adapt(stream, now, too_many=too_many)
+        self._streak = 0
+        self._cool(error, now)
+
+    def _adapt(self, stream: Stream, now: float, *, too_many: bool) -> None:
+        rested_s = stream.asked_s - stream.released_s
+        borne = max(self._most(now), len(self._open) - 1)
+        if too_many and borne < self.limit:
+            self._lower(borne, now)
+        elif now < self._quiet_until:
+            pass  # one of several that were refused together
+        elif too_many and rested_s < REST_MAX_S:
+            self.rest_s = min(REST_MAX_S, max(self.rest_s, rested_s * 1.5 + 0.1))
+        elif self._streak < STREAK:
+            self._lower(int(self.limit * LESS), now)
+
+    def _lower(self, streams: int, now: float) -> None:
+        self._probe_s = min(PROBE_MAX_S, self._probe_s * 2) if self._probing else PROBE_FIRST_S
+        self._bearable, self._adapted_s, self._probing = max(1, streams), now, False
+        self.rest_s = 0.0
+
+    def _saw(self, running: int, now: float) -> None:
+        while self._seen and self._seen[-1][1] <= running:
+            self._seen.pop()
+        self._seen.append((now, running))
+
+    def _most(self, now: float) -> int:
+        """How many streams were served at once of late."""
+        while self._seen and self._seen[0][0] < now - SEEN_S:
+            self._seen.popleft()
+        return self._seen[0][1] if self._seen else 0
+
+    def _cool(self, error: HostBusy, now: float) -> None:
+        """Leave the host alone."""
+        wait_s = error.retry_after_s or self._cool_s
+        self._cool_s = min(COOL_MAX_S, self._cool_s * 2)
+        if now + wait_s > self._quiet_until:
+            self._quiet_until = now + wait_s
+            if self._cooled is not None:
+                self._cooled(wait_s, str(error))
 
     def _wait_s(self, now: float) -> float:
         self._forget(now)
@@ -138,3 +249,9 @@ class Allowance:
     def _forget(self, now: float) -> None:
         while self._requests and self._requests[0] < now - WINDOW_S:
             self._requests.popleft()
+
+
+async def _until(changed: anyio.Event, wait_s: float) -> None:
+    """Wait for a change, and not longer than ``wait_s``."""
+    with anyio.move_on_after(wait_s):
+        await changed.wait()

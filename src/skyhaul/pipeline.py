@@ -23,7 +23,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from skyhaul.errors import ObjectOffline, SkyhaulError
 from skyhaul.model import Failed, Outcome, Product, ProductResult, RemoteObject, Route, Verified
 
-EXPANDERS = 4
+EXPANDERS = 6
 FINISHERS = 4
 LANE_OBJECTS = 64
 
@@ -32,7 +32,8 @@ LANE_OBJECTS = 64
 class Job:
     """One product on the line: its objects, where it goes below the destination, what has become of them so far.
 
-    ``ended`` once nothing more is to be fetched of it: all its objects have an outcome, or one failed in a way that ends the run.
+    ``fresh`` if nothing of it was on disk. ``ended`` once nothing more is to be fetched of it: all its objects have an outcome, or one
+    failed in a way that ends the run.
     """
 
     product: Product
@@ -40,6 +41,7 @@ class Job:
     objects: Sequence[RemoteObject]
     outcomes: list[Outcome] = field(default_factory=list)
     started_s: float = field(default_factory=time.monotonic)
+    fresh: bool = False
     ended: bool = False
 
     @property
@@ -179,7 +181,7 @@ class Line:
                 outcome = await self._craft.carry_out(item.job, item.obj)
                 item.job.outcomes.append(outcome)
                 fatal = isinstance(outcome, Failed) and outcome.fatal
-                if (fatal or not item.job.left) and not item.job.ended:
+                if (fatal or len(item.job.outcomes) == len(item.job.objects)) and not item.job.ended:
                     item.job.ended = True
                     await ready.send(item.job)
 

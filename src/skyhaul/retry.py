@@ -47,8 +47,19 @@ class RetryPolicy:
             if on_retry is not None and isinstance(error, SkyhaulError) and state.next_action is not None:
                 on_retry(error, state.next_action.sleep)
 
+        try:
+            return await once()  # nearly always; a machinery for repeating costs as much as a small request
+        except SkyhaulError as error:
+            if not error.transient:
+                raise
+            met: SkyhaulError | None = error
+
         async def awaited() -> T:
             # Tenacity awaits coroutine functions alone; a lambda that returns an awaitable would be taken for done.
+            nonlocal met
+            if met is not None:
+                error, met = met, None
+                raise error
             return await once()
 
         retrying = AsyncRetrying(

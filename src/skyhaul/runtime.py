@@ -40,7 +40,7 @@ from skyhaul.events import (
     SliceFinished,
 )
 from skyhaul.journal import Journal
-from skyhaul.limits import Allowance
+from skyhaul.limits import OPEN_FACTOR, Allowance
 from skyhaul.model import Product, ProductResult, Query, Report, Route, TimeInterval
 from skyhaul.pipeline import Line, Stopped
 from skyhaul.planning import Plan, planned
@@ -267,9 +267,14 @@ class Haul:
             emit(ProductFinished(result=result))
             tally.check()
 
-        # Twice as many workers as streams: while one opens or seals its file, another uses the stream.
-        workers = 2 * parts.allowance.connections
-        return Line(craft, workers=dict.fromkeys(parts.sources, workers), products_at_once=workers, settle=settle)
+        # More workers than streams: while some open or seal their files, and some wait for an answer, others use the streams.
+        streams = parts.allowance.connections
+        return Line(
+            craft,
+            workers=dict.fromkeys(parts.sources, OPEN_FACTOR * streams),
+            products_at_once=3 * streams,
+            settle=settle,
+        )
 
     def _feed(self, wanted: Wanted, found: _Found, emit: Emit) -> Feed:
         async def from_catalogue(out: MemoryObjectSendStream[Product]) -> None:

@@ -15,7 +15,7 @@ SOURCE = Path(skyhaul.__file__).parent
 
 LAYERS = {
     0: "errors model version",  # nouns and failures: the standard library alone
-    1: "events vocabulary bands values",  # facts, words and numbers
+    1: "events vocabulary bands values forecast",  # facts, words and numbers
     2: "protocols keys area footprint retry limits",  # contracts, geometry, patience
     3: """
         catalogue catalogue.slices catalogue.odata catalogue.entities catalogue.versions
@@ -30,7 +30,7 @@ LAYERS = {
     """,  # edges: files, sockets, databases
     5: """
         catalogue.asking catalogue.reading catalogue.paging catalogue.lookup
-        transfer.fetch transfer.engine providers providers.routes providers.eodata providers.cdse
+        transfer.reader transfer.fetch transfer.engine providers providers.routes providers.eodata providers.cdse
         results saved pipeline
     """,  # assemblies
     6: "planning tally assembly runtime",  # the composition

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import anyio
@@ -13,29 +15,32 @@ from skyhaul.limits import Allowance
 
 
 class Clock:
-    """Time that passes when somebody sleeps: to the end of the shortest sleep."""
+    """Time that passes at once whenever everybody waits."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.now = 100.0
-        self.sleepers = 0
 
-    def monotonic(self):
+    def monotonic(self) -> float:
         return self.now
 
-    async def sleep(self, seconds):
-        until = self.now + seconds
-        await checkpoint()
-        while self.now < until:
-            self.now = min(until, self.now + max((until - self.now) / 4, 1e-3))
-            await checkpoint()
+    sleep = staticmethod(anyio.sleep)
 
 
 @pytest.fixture
-def clock(monkeypatch):
+async def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(limits, "time", clock)
-    monkeypatch.setattr(limits, "anyio", SimpleNamespace(Semaphore=anyio.Semaphore, sleep=clock.sleep))
-    return clock
+    loop = asyncio.get_running_loop()
+    look = loop._selector.select
+
+    def select(timeout):
+        clock.now += timeout or 0.0
+        return look(None if timeout is None else 0)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "time", clock.monotonic)
+        patched.setattr(loop._selector, "select", select)
+        patched.setattr(limits, "time", clock)
+        yield clock
 
 
 def busy(status=429, **more):
@@ -115,22 +120,33 @@ async def test_without_a_limit_requests_are_not_held_back(clock):
     assert clock.now == 100.0
 
 
+async def refuse(allowance, error):
+    with pytest.raises(HostBusy):
+        async with allowance.stream():
+            raise error
+
+
+async def serve(allowance):
+    async with allowance.stream() as stream:
+        allowance.began(stream)
+
+
 async def test_a_refusal_cools_the_whole_account_down(clock):
     told = []
     allowance = Allowance(connections=4, meter=Meter(), cooled=lambda *each: told.append(each))
-    allowance.refused(busy(503, retry_after_s=7.0))
+    await refuse(allowance, busy(503, retry_after_s=7.0))
     async with allowance.stream():
         assert clock.now >= 107.0
     assert told == [(7.0, "Max session number 4 exceeded.")]
 
 
 async def test_who_waits_already_waits_longer(clock):
-    allowance = Allowance(connections=1, meter=Meter())
-    allowance.refused(busy(503, retry_after_s=2.0))
+    allowance = Allowance(connections=2, meter=Meter())
     async with anyio.create_task_group() as tasks:
+        await refuse(allowance, busy(503, retry_after_s=2.0))
         tasks.start_soon(allowance.request)
         await checkpoint()
-        allowance.refused(busy(503, retry_after_s=9.0))
+        allowance._cool(busy(503, retry_after_s=9.0), clock.now)
     assert clock.now >= 109.0
 
 
@@ -138,70 +154,218 @@ async def test_patience_doubles_until_the_host_answers(clock):
     waits = []
     allowance = Allowance(connections=1, meter=Meter(), cooled=lambda wait_s, _: waits.append(wait_s))
     for _ in range(9):
-        allowance.refused(busy(503))
-    allowance.answered()
-    clock.now += 1000
-    allowance.refused(busy(503))
-    assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 0.5]
+        await refuse(allowance, busy(503))
+    await serve(allowance)
+    await refuse(allowance, busy(503))
+    assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 0.5]
 
 
 async def test_a_shorter_wait_does_not_end_a_longer_one(clock):
     told = []
-    allowance = Allowance(connections=1, meter=Meter(), cooled=lambda *each: told.append(each))
-    allowance.refused(busy(503, retry_after_s=30.0))
-    allowance.refused(busy(503, retry_after_s=1.0))
+    allowance = Allowance(connections=2, meter=Meter(), cooled=lambda *each: told.append(each))
+    await refuse(allowance, busy(503, retry_after_s=30.0))
+    allowance._cool(busy(503, retry_after_s=1.0), clock.now)
     await allowance.request()
     assert clock.now >= 130.0
     assert len(told) == 1
 
 
-async def refuse(allowance, error):
-    with pytest.raises(HostBusy):
-        async with allowance.stream():
-            raise error
+# what a refusal means
 
 
 async def test_streams_that_the_server_releases_late_rest_before_they_are_used_again(clock):
     allowance = Allowance(connections=1, meter=Meter())
-    async with allowance.stream():
-        pass
+    await serve(allowance)
     clock.now += 0.4
     await refuse(allowance, busy(429))
     assert allowance.rest_s == pytest.approx(0.4 * 1.5 + 0.1)
+    clock.now += 100.0
+    await serve(allowance)
     before = clock.now
-    async with allowance.stream():
-        assert clock.now - before == pytest.approx(allowance.rest_s)
+    await serve(allowance)
+    assert clock.now - before == pytest.approx(allowance.rest_s)
+    assert allowance.limit == 1
 
 
-async def test_a_refusal_teaches_by_the_stream_that_met_it(clock):
-    allowance = Allowance(connections=2, meter=Meter())
-    async with allowance.stream():
-        async with allowance.stream():
-            pass
-        clock.now += 0.2
-        await refuse(allowance, busy(429))
-    assert allowance.rest_s == pytest.approx(0.2 * 1.5 + 0.1)
-
-
-async def test_a_rest_has_its_limit_and_is_learnt_from_too_many_streams_alone(clock):
+async def test_a_rest_is_learnt_from_too_many_streams_alone_and_has_its_limit(clock):
     allowance = Allowance(connections=1, meter=Meter())
-    async with allowance.stream():
-        pass
+    await serve(allowance)
     clock.now += 0.1
     await refuse(allowance, HostBusy("SlowDown", status=503))
     assert allowance.rest_s == 0.0
+    clock.now += 1.0
+    await serve(allowance)
     clock.now += 9.0
     await refuse(allowance, busy(503))
     assert allowance.rest_s == limits.REST_MAX_S
-    clock.now += 100.0
-    await refuse(allowance, busy(429))
-    assert allowance.rest_s == limits.REST_MAX_S, "a refusal long after a release says nothing of it"
 
 
-async def test_a_refusal_before_any_stream_was_released_teaches_nothing(clock):
-    allowance = Allowance(connections=4, meter=Meter())
-    await refuse(allowance, busy(429))
+async def all_at_once(allowance, archive, count, clock):
+    """``count`` requests, of which the archive serves so many side by side and refuses the others; those again until served."""
+    served = []
+
+    async def ask():
+        while True:
+            try:
+                async with allowance.stream() as stream:
+                    await clock.sleep(0.01)
+                    if archive.running >= archive.allows:
+                        archive.refused += 1
+                        raise busy(429)
+                    archive.running += 1
+                    allowance.began(stream)
+                    try:
+                        await clock.sleep(1.0)
+                    finally:
+                        archive.running -= 1
+                    served.append(clock.now)
+                    return
+            except HostBusy:
+                await clock.sleep(0.5)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(count):
+            tasks.start_soon(ask)
+    return served
+
+
+@pytest.mark.parametrize(("said", "allows"), [(16, 10), (4, 2), (4, 1), (8, 7)])
+async def test_a_limit_that_nobody_told_of_is_found_and_kept(clock, said, allows):
+    archive = SimpleNamespace(allows=allows, running=0, refused=0)
+    allowance = Allowance(connections=said, meter=Meter())
+    await all_at_once(allowance, archive, allows * 4, clock)
+    assert allowance.limit == allows
     assert allowance.rest_s == 0.0
+    refused, began_s = archive.refused, clock.now
+    await all_at_once(allowance, archive, allows * 60, clock)
+    assert clock.now - began_s < 60 * 1.25
+    assert archive.refused - refused <= 8, "once in a while one more is tried, ever more seldom"
+
+
+async def test_a_limit_that_is_lifted_is_used_again(clock):
+    archive = SimpleNamespace(allows=2, running=0, refused=0)
+    allowance = Allowance(connections=4, meter=Meter())
+    await all_at_once(allowance, archive, 12, clock)
+    archive.allows = 4
+    await all_at_once(allowance, archive, 200, clock)
+    assert allowance.limit == 4
+
+
+async def test_one_busy_answer_among_many_takes_no_stream_away(clock):
+    allowance = Allowance(connections=4, meter=Meter())
+    for _ in range(30):
+        await serve(allowance)
+    await refuse(allowance, HostBusy("SlowDown", status=503))
+    assert allowance.limit == 4
+    await refuse(allowance, HostBusy("SlowDown", status=503))
+    assert allowance.limit == 3, "two in a row do"
+
+
+async def test_others_may_use_the_account_too(clock):
+    meter = Meter()
+    allowance = Allowance(connections=4, meter=meter)
+    allowance.grant(1)
+    most = []
+
+    async def use():
+        async with allowance.stream():
+            most.append(meter.streams)
+            await clock.sleep(1.0)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(6):
+            tasks.start_soon(use)
+    assert max(most) == 1
+
+
+# early requests
+
+
+@dataclass
+class World:
+    """An archive that allows four streams of 1 MB/s and takes 0.2 s to answer. Does who waits count as a stream?"""
+
+    clock: Clock
+    counts_waiting: bool
+    late_s: float = 0.0
+    held: int = 0
+    most: int = 0
+    refused: int = 0
+    asked: int = 0
+
+    async def read(self, allowance, size):
+        while True:
+            try:
+                async with allowance.stream(size) as stream:
+                    await self._served(allowance, stream, size)
+                    return
+            except HostBusy:
+                await self.clock.sleep(0.5)
+
+    async def _served(self, allowance, stream, size):
+        self.asked += 1
+        if self.counts_waiting:
+            self._take()
+        await self.clock.sleep(0.2)
+        if not self.counts_waiting:
+            self._take()
+        allowance.began(stream, size)
+        await self.clock.sleep(size / 1e6)
+        stream.received = size
+        self.held -= 1
+
+    def _take(self):
+        if self.held >= 4:
+            self.refused += 1
+            raise busy(429)
+        self.held += 1
+        self.most = max(self.most, self.held)
+
+
+async def read_all(world, allowance, sizes):
+    began_s = world.clock.now
+    async with anyio.create_task_group() as tasks:
+        for size in sizes:
+            tasks.start_soon(world.read, allowance, size)
+    return sum(sizes) / (world.clock.now - began_s) / 4e6
+
+
+SIZES = [300_000] * 400
+
+
+async def test_requests_travel_while_bodies_arrive(clock):
+    world, allowance = World(clock, counts_waiting=False), Allowance(connections=4, meter=Meter())
+    share = await read_all(world, allowance, SIZES)
+    floor = 0.3 / 0.5
+    assert share > 1.25 * floor
+    assert world.refused <= world.asked / 100
+    assert world.most == 4
+
+
+async def test_an_archive_that_counts_who_waits_is_left_in_peace(clock):
+    world, allowance = World(clock, counts_waiting=True), Allowance(connections=4, meter=Meter())
+    share = await read_all(world, allowance, SIZES)
+    assert world.refused <= 3
+    assert share == pytest.approx(0.3 / 0.5, rel=0.05)
+    assert allowance.forecast.counted
+    assert (allowance.limit, allowance.rest_s) == (4, 0.0), "nothing else was learnt from it"
+
+
+async def test_what_has_no_known_end_is_waited_for(clock):
+    allowance = Allowance(connections=4, meter=Meter())
+    open_ = []
+
+    async def read():
+        async with allowance.stream() as stream:
+            open_.append(len(allowance._open))
+            await clock.sleep(0.2)
+            allowance.began(stream)
+            await clock.sleep(0.3)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(40):
+            tasks.start_soon(read)
+    assert max(open_) == 4
 
 
 async def test_the_users_own_limit_is_kept(clock):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -94,7 +95,23 @@ class Eodata:
         objects = [_object(lister.url(bucket, entry.key), entry, prefix) for entry in found]
         if single(product):
             return [_single(objects[0], product)]
-        return sorted(_wanted(objects, wish, product), key=lambda obj: (not obj.manifest, -(obj.size or 0), obj.path))
+        return in_turn(_wanted(objects, wish, product))
+
+
+def in_turn(objects: Iterable[RemoteObject]) -> list[RemoteObject]:
+    """The manifest first, then large and small mixed so that the bytes are spread evenly over the requests.
+
+    While small ones wait for their answers, large ones use the streams. The last are of middling size: no long one is left for the end.
+    """
+    ranked = deque(sorted(objects, key=lambda obj: (not obj.manifest, -(obj.size or 0), obj.path)))
+    count, total = len(ranked), sum(obj.size or 0 for obj in ranked)
+    turns: list[RemoteObject] = []
+    sent = 0
+    while ranked:
+        behind = sent * count <= total * len(turns)
+        turns.append(ranked.popleft() if behind or ranked[0].manifest else ranked.pop())
+        sent += turns[-1].size or 0
+    return turns
 
 
 def _object(url: str, entry: Listed, prefix: str) -> RemoteObject:

@@ -7,9 +7,10 @@ interruption leaves is used by the next attempt or run.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar, TypeVarTuple
 
 from anyio import CapacityLimiter, to_thread
 
@@ -21,10 +22,14 @@ from skyhaul.model import ByteRange, Checksum, Failed, Outcome, RemoteObject, Ro
 from skyhaul.protocols import Emit, Source
 from skyhaul.retry import RetryPolicy
 from skyhaul.transfer import checksum as digests
-from skyhaul.transfer.fetch import Fetch, Ledger
-from skyhaul.transfer.sink import Follower, PartFile, is_intact, writing
+from skyhaul.transfer import fetch
+from skyhaul.transfer.reader import Ledger, Reader
+from skyhaul.transfer.sink import Follower, PartFile, is_intact, put, writing
 
 WRITERS = 8
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +43,8 @@ class Transfer:
     final: Path
     known: KnownFile | None = None
     follower: Follower | None = None
+    fresh: bool = False
+    """Neither place has anything of its product."""
 
     @property
     def checksum(self) -> Checksum | None:
@@ -116,7 +123,7 @@ class Engine:
                         return size
             return None
 
-        size = await to_thread.run_sync(look, limiter=self._threads)
+        size = None if transfer.fresh else await self._thread(look)
         if size is None:
             return None
         if not trusted:
@@ -126,36 +133,22 @@ class Engine:
 
     async def _fetched(self, transfer: Transfer, ledger: Ledger) -> Verified:
         obj = transfer.obj
-        file = PartFile(transfer.staged, transfer.checksum, _resumable(transfer), transfer.follower)
-        await to_thread.run_sync(file.open, limiter=self._threads)
-        flow = Flow(product=transfer.name, path=obj.path, route=obj.route, size=obj.size, done=sum(map(len, file.done)))
-        self._meter.flows[transfer.product, obj.path] = flow
-        # What is on disk may be less than the journal has it: it is told anew.
-        self._journal.begun(transfer.product, obj.path, size=obj.size, etag=obj.etag)
-        for span in file.done:
-            self._journal.span(transfer.product, obj.path, span)
-        self._emit(TransferStarted(product=transfer.name, path=obj.path, size=obj.size, offset=flow.done))
-        fetch = Fetch(
+        flow = Flow(product=transfer.name, path=obj.path, route=obj.route, size=obj.size)
+        reader = Reader(
             source=self._sources[obj.route],
             allowance=self._allowance,
             retry=self._retry,
             meter=self._meter,
             emit=self._emit,
-            threads=self._threads,
-            note=lambda span: self._journal.span(transfer.product, obj.path, span),
             obj=obj,
-            file=file,
             flow=flow,
             ledger=ledger,
-            seams=transfer.checksum is None,
         )
+        self._meter.flows[transfer.product, obj.path] = flow
         try:
-            size = await fetch.run()
-            flow.verifying = True
-            await to_thread.run_sync(file.seal, size, limiter=self._threads)
+            size = await (self._in_memory(transfer, reader) if _small(transfer) else self._in_parts(transfer, reader))
         finally:
             self._meter.flows.pop((transfer.product, obj.path), None)
-            file.close()
         self._whole(transfer, size, transfer.level)
         seconds = time.monotonic() - flow.started_s
         self._emit(
@@ -170,11 +163,54 @@ class Engine:
             fetched=ledger.fetched,
         )
 
+    async def _in_memory(self, transfer: Transfer, reader: Reader) -> int:
+        """A small object: one request, one hop to a thread, one fact. A kill costs no more than a batch would."""
+        size = transfer.obj.size or 0
+        self._emit(TransferStarted(product=transfer.name, path=transfer.obj.path, size=size, offset=0))
+        chunks = await reader.whole(size) if size else []
+        reader.flow.verifying = True
+        await self._thread(put, transfer.staged, chunks, transfer.checksum)
+        return size
+
+    async def _in_parts(self, transfer: Transfer, reader: Reader) -> int:
+        obj, flow = transfer.obj, reader.flow
+        file = PartFile(transfer.staged, transfer.checksum, _resumable(transfer), transfer.follower)
+        await self._thread(file.open)
+        try:
+            flow.done = sum(map(len, file.done))
+            # What is on disk may be less than the journal has it: it is told anew.
+            self._journal.begun(transfer.product, obj.path, size=obj.size, etag=obj.etag)
+            for span in file.done:
+                self._journal.span(transfer.product, obj.path, span)
+            self._emit(TransferStarted(product=transfer.name, path=obj.path, size=obj.size, offset=flow.done))
+            fetching = fetch.Fetch(
+                reader=reader,
+                threads=self._threads,
+                note=lambda span: self._journal.span(transfer.product, obj.path, span),
+                file=file,
+                seams=transfer.checksum is None,
+            )
+            size = await fetching.run()
+            flow.verifying = True
+            await self._thread(file.seal, size)
+        finally:
+            file.close()
+        return size
+
+    async def _thread(self, work: Callable[[*Args], T], *args: *Args) -> T:
+        return await to_thread.run_sync(work, *args, limiter=self._threads)
+
     def _whole(self, transfer: Transfer, size: int, level: str) -> None:
         obj = transfer.obj
         self._journal.whole(
             transfer.product, obj.path, size=size, etag=obj.etag, checksum=transfer.checksum, level=level
         )
+
+
+def _small(transfer: Transfer) -> bool:
+    """Whether the object is no more than a batch, and nobody follows it or goes on with what is there of it."""
+    size = transfer.obj.size
+    return size is not None and size <= fetch.BATCH_BYTES and transfer.follower is None and not _resumable(transfer)
 
 
 def _resumable(transfer: Transfer) -> tuple[ByteRange, ...]:

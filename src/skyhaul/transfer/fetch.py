@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TypeVar, TypeVarTuple
-from urllib.parse import urlsplit
 
 import anyio
 from anyio import CapacityLimiter, to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from skyhaul.errors import ConnectionLost, HostBusy, ObjectChanged, SkyhaulError
-from skyhaul.events import AttemptFailed, Flow, Meter
-from skyhaul.limits import Allowance
+from skyhaul.errors import ConnectionLost, ObjectChanged, SkyhaulError
 from skyhaul.model import ByteRange, RemoteObject
-from skyhaul.protocols import Body, Emit, Source
-from skyhaul.retry import RetryPolicy
+from skyhaul.protocols import Body
 from skyhaul.transfer import parts
+from skyhaul.transfer.reader import Reader
 from skyhaul.transfer.sink import PartFile
 
 BATCH_BYTES = 1 << 20
@@ -39,19 +36,6 @@ Args = TypeVarTuple("Args")
 
 
 @dataclass(slots=True)
-class Ledger:
-    """What one object has cost so far."""
-
-    attempts: int = 0
-    fetched: int = 0
-
-    def failed(self, obj: RemoteObject, error: SkyhaulError, wait_s: float | None) -> AttemptFailed:
-        """The event that tells of a failed attempt."""
-        host = urlsplit(obj.location).hostname or obj.route
-        return AttemptFailed(host=host, what=obj.path, kind=error.kind, error=str(error), wait_s=wait_s)
-
-
-@dataclass(slots=True)
 class _Cursor:
     """Where a stream is written: from ``start``, up to ``position`` by now."""
 
@@ -67,17 +51,10 @@ class _RangesIgnoredError(Exception):
 class Fetch:
     """One object being fetched. ``note`` is told of each span that reached the disk; ``seams`` asks for re-reading at cuts."""
 
-    source: Source
-    allowance: Allowance
-    retry: RetryPolicy
-    meter: Meter
-    emit: Emit
+    reader: Reader
     threads: CapacityLimiter
     note: Callable[[ByteRange], None]
-    obj: RemoteObject
     file: PartFile
-    flow: Flow
-    ledger: Ledger
     seams: bool
 
     async def run(self) -> int:
@@ -92,25 +69,30 @@ class Fetch:
             try:
                 await self._missing(size)
             except _RangesIgnoredError:
-                self.obj = replace(self.obj, ranges=False)
+                self.reader.obj = replace(self.obj, ranges=False)
             else:
                 return size
-        return await self.retry.call(self._whole, self._on_retry)
+        return await self.reader.retry.call(self._whole, self.reader.on_retry)
+
+    @property
+    def obj(self) -> RemoteObject:
+        """What is read."""
+        return self.reader.obj
 
     # whole objects, from hosts that do not serve ranges
 
     async def _whole(self) -> int:
         if self.file.done:
-            self.meter.refetched_bytes += self.flow.done
-            self.flow.done = 0
+            self.reader.meter.refetched_bytes += self.reader.flow.done
+            self.reader.flow.done = 0
             await self._thread(self.file.restart)
         cursor = _Cursor(start=0, position=0)
         expected = self.obj.size
 
         def admit(body: Body) -> AsyncIterator[bytes]:
             nonlocal expected
-            expected = self.flow.size = body.total if body.total is not None else expected
-            return self._within(expected, body.chunks)
+            expected = self.reader.flow.size = body.total if body.total is not None else expected
+            return self.reader.within(expected, body.chunks)
 
         await self._pour(None, cursor, admit)
         if expected is not None and cursor.position != expected:
@@ -127,7 +109,7 @@ class Fetch:
             async def work() -> None:
                 try:
                     for span in spans:
-                        if self.allowance.idle > 1 and not self.meter.streams_wanted:
+                        if self.reader.allowance.idle > 1 and not self.reader.meter.streams_wanted:
                             tasks.start_soon(work)
                         await self._part(span, size)
                 except (SkyhaulError, _RangesIgnoredError) as error:
@@ -148,10 +130,10 @@ class Fetch:
             except SkyhaulError as error:
                 if not error.transient or cursor.position - begun < PROGRESS_BYTES:
                     raise
-                self._on_retry(error, 0.0)
+                self.reader.on_retry(error, 0.0)
 
         while cursor.position < span.stop:
-            await self.retry.call(once, self._on_retry)
+            await self.reader.retry.call(once, self.reader.on_retry)
 
     async def _rest(self, cursor: _Cursor, stop: int, size: int) -> None:
         seam = self._seam(cursor.position)
@@ -161,7 +143,7 @@ class Fetch:
         def admit(body: Body) -> AsyncIterator[bytes]:
             if span is not None and not body.ranged:
                 raise _RangesIgnoredError
-            return self._within(stop - cursor.position, self._beyond(seam, body.chunks) if seam else body.chunks)
+            return self.reader.within(stop - cursor.position, self._beyond(seam, body.chunks) if seam else body.chunks)
 
         await self._pour(span, cursor, admit)
         if cursor.position != stop:
@@ -185,35 +167,13 @@ class Fetch:
             if len(theirs) >= len(seam):
                 if theirs[: len(seam)] != ours:
                     raise ObjectChanged(f"{self.obj.path}: the bytes before {seam.stop} are not those on disk")
-                self.ledger.fetched += len(seam)
-                self.meter.received_bytes += len(seam)
-                self.meter.refetched_bytes += len(seam)
+                self.reader.ledger.fetched += len(seam)
+                self.reader.meter.received_bytes += len(seam)
+                self.reader.meter.refetched_bytes += len(seam)
                 if len(theirs) > len(seam):
                     yield theirs[len(seam) :]
 
-    async def _within(self, count: int | None, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """``chunks``, which must not be more than ``count`` bytes: what follows would be written over other parts."""
-        left = count
-        async for chunk in chunks:
-            if left is not None:
-                left -= len(chunk)
-                if left < 0:
-                    raise ConnectionLost(f"{self.obj.path}: its stream goes on beyond the {count} bytes of it")
-            yield chunk
-
     # one stream
-
-    @asynccontextmanager
-    async def _open(self, span: ByteRange | None) -> AsyncIterator[Body]:
-        self.ledger.attempts += 1
-        async with self.allowance.stream():
-            try:
-                async with self.source.read(self.obj, span, etag=self.obj.etag) as body:
-                    self.allowance.answered()
-                    yield body
-            except HostBusy as error:
-                self.allowance.refused(error)
-                raise
 
     async def _pour(self, span: ByteRange | None, cursor: _Cursor, admit: Admit) -> None:
         """Read ``span`` and write it at the cursor, which moves as bytes reach the disk.
@@ -226,9 +186,11 @@ class Fetch:
         async with receive, anyio.create_task_group() as tasks:
             tasks.start_soon(self._write, receive, cursor, failures)
             try:
-                async with send, self._open(span) as body, aclosing(self._batches(admit(body))) as batches:
-                    async for batch in batches:
-                        await send.send(batch)
+                async with send, self.reader.open(span) as (body, stream):
+                    chunks = self.reader.counted(admit(body), stream)
+                    async with aclosing(self._batches(chunks)) as batches:
+                        async for batch in batches:
+                            await send.send(batch)
             except anyio.BrokenResourceError:
                 pass  # the writer has failed and says why
             except (SkyhaulError, _RangesIgnoredError) as error:
@@ -243,9 +205,6 @@ class Fetch:
             async for chunk in chunks:
                 batch.append(chunk)
                 size += len(chunk)
-                self.ledger.fetched += len(chunk)
-                self.meter.received(self.flow, len(chunk))
-                await self.allowance.spend(len(chunk))
                 if size >= BATCH_BYTES:
                     yield batch
                     batch, size = [], 0
@@ -261,7 +220,7 @@ class Fetch:
     ) -> None:
         async with batches:
             async for batch in batches:
-                self.meter.writes_waiting += 1
+                self.reader.meter.writes_waiting += 1
                 began_s = time.monotonic()
                 try:
                     await self._thread(self.file.write, cursor.position, batch)
@@ -269,14 +228,11 @@ class Fetch:
                     failures.insert(0, error)
                     return
                 finally:
-                    self.meter.writes_waiting -= 1
-                    self.meter.write_busy_s += time.monotonic() - began_s
+                    self.reader.meter.writes_waiting -= 1
+                    self.reader.meter.write_busy_s += time.monotonic() - began_s
                 cursor.position += sum(map(len, batch))
                 if self.obj.ranges:
                     self.note(ByteRange(start=cursor.start, stop=cursor.position))
 
     async def _thread(self, work: Callable[[*Args], T], *args: *Args) -> T:
         return await to_thread.run_sync(work, *args, limiter=self.threads)
-
-    def _on_retry(self, error: SkyhaulError, wait_s: float) -> None:
-        self.emit(self.ledger.failed(self.obj, error, wait_s))

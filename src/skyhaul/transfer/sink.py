@@ -95,7 +95,7 @@ class PartFile:
     def write(self, offset: int, chunks: Sequence[bytes]) -> None:
         """Put ``chunks`` at ``offset``."""
         with writing(self.part):
-            stop = self._put(offset, chunks)
+            stop = _put(self._file, offset, chunks)
         with self._lock, writing(self.part):
             self.done = parts.merged([*self.done, ByteRange(start=offset, stop=stop)])
             if self._hash is not None and offset == self._hashed:
@@ -155,15 +155,6 @@ class PartFile:
     def _new_hash(self) -> digests.Hash | None:
         return digests.NEW[self._expected.algorithm]() if self._expected else None
 
-    def _put(self, offset: int, chunks: Sequence[bytes]) -> int:
-        for first in range(0, len(chunks), IOV_MAX):
-            views = [memoryview(chunk) for chunk in chunks[first : first + IOV_MAX]]
-            while views:
-                written = os.pwritev(self._file, views, offset)
-                offset += written
-                views = _after(views, written)
-        return offset
-
     def _catch_up(self, at_most: int) -> None:
         """Hash what lies in the file beyond the hashed front: parts that overtook it, or an earlier run's bytes."""
         if self._hash is None:
@@ -177,6 +168,17 @@ class PartFile:
             self._hashed += len(block)
 
 
+def _put(fd: int, offset: int, chunks: Sequence[bytes]) -> int:
+    """Write ``chunks`` at ``offset``; where they end."""
+    for first in range(0, len(chunks), IOV_MAX):
+        views = [memoryview(chunk) for chunk in chunks[first : first + IOV_MAX]]
+        while views:
+            written = os.pwritev(fd, views, offset)
+            offset += written
+            views = _after(views, written)
+    return offset
+
+
 def _after(views: list[memoryview], written: int) -> list[memoryview]:
     """What is left of ``views`` after a write that took ``written`` bytes."""
     for index, view in enumerate(views):
@@ -184,6 +186,29 @@ def _after(views: list[memoryview], written: int) -> list[memoryview]:
             return [view[written:], *views[index + 1 :]]
         written -= len(view)
     return []
+
+
+def put(path: Path, chunks: Sequence[bytes], expected: Checksum | None) -> None:
+    """A whole small object: verified in memory, then written, then given its name.
+
+    Raises:
+        IntegrityError: the digest is wrong; what came stays in the ``.part`` as evidence.
+        SinkError: the disk refuses.
+    """
+    part = path.with_name(path.name + ".part")
+    with writing(part):
+        part.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            _put(fd, 0, chunks)
+        finally:
+            os.close(fd)
+        if expected is not None:
+            found = digests.NEW[expected.algorithm]()
+            for chunk in chunks:
+                found.update(chunk)
+            digests.check(path.name, expected, found.hexdigest())
+        part.replace(path)
 
 
 def copied(source_fd: int, target: Path, start: int, size: int) -> None:

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from skyhaul.errors import AccessDenied, ObjectMissing, ObjectOffline
-from skyhaul.model import Checksum, Product
+from skyhaul.model import Checksum, Product, RemoteObject
 from skyhaul.protocols import Wish
 from skyhaul.providers.cdse import Cdse
-from skyhaul.providers.eodata import Eodata
+from skyhaul.providers.eodata import Eodata, in_turn
 from skyhaul.providers.routes import Road
 from skyhaul.sources.s3 import Listed
 
@@ -73,14 +73,14 @@ async def test_a_single_file_by_http_keeps_its_name():
     assert obj.path == "S5P.nc"
 
 
-async def test_a_tree_is_listed_with_its_manifest_first_then_the_large_files():
+async def test_a_tree_is_listed_with_its_manifest_first_then_large_and_small_by_turns():
     bucket = Bucket()
     objects = await shelf(bucket).objects(S2, Wish(via="s3"))
     assert [(obj.path, obj.size) for obj in objects] == [
         ("manifest.safe", 70),
         ("GRANULE/L2A/B08.jp2", 950),
-        ("GRANULE/L2A/B04.jp2", 900),
         ("MTD_MSIL2A.xml", 50),
+        ("GRANULE/L2A/B04.jp2", 900),
     ]
     assert bucket.asked == [("eodata", f"{FOLDER}/")], "with the slash, or a zip beside it would match"
     assert [obj.manifest for obj in objects] == [True, False, False, False]
@@ -145,3 +145,17 @@ async def test_a_catalogue_without_a_shelf_only_finds():
 async def test_a_provider_asks_its_shelf():
     provider = Cdse(web=None, catalogue_url="https://catalogue", shelf=shelf(Bucket()))
     assert len(await provider.objects(S2, Wish(via="s3"))) == 4
+
+
+def test_the_bytes_are_spread_evenly_over_the_requests():
+    sizes = [*range(100), *range(100_000, 200_000, 5000)]
+    turns = [obj.size for obj in in_turn(obj_of(size) for size in sizes)]
+    assert sorted(turns) == sorted(sizes)
+    total, count = sum(sizes), len(sizes)
+    ahead = [sum(turns[: place + 1]) - total * (place + 1) / count for place in range(count)]
+    assert max(map(abs, ahead)) <= max(sizes)
+    assert max(turns[-10:]) < max(sizes), "no long one is left for the end"
+
+
+def obj_of(size):
+    return RemoteObject(route="s3", location="https://eodata/x", path=f"f{size}", size=size)

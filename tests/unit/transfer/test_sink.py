@@ -295,3 +295,17 @@ def test_a_destination_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(SinkError, match="file"):
         check_writable(tmp_path / "file" / "below")
+
+
+def test_a_small_object_is_put_at_once(tmp_path):
+    target = tmp_path / "folder" / "name"
+    sink.put(target, [b"ab", b"c"], Checksum(algorithm="MD5", value=hashlib.md5(b"abc").hexdigest()))
+    assert target.read_bytes() == b"abc"
+    assert [path.name for path in target.parent.iterdir()] == ["name"]
+
+
+def test_a_small_object_that_is_wrong_gets_no_name(tmp_path):
+    target = tmp_path / "name"
+    with pytest.raises(IntegrityError, match="MD5"):
+        sink.put(target, [b"abd"], Checksum(algorithm="MD5", value=hashlib.md5(b"abc").hexdigest()))
+    assert [path.name for path in tmp_path.iterdir()] == ["name.part"]

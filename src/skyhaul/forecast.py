@@ -1,0 +1,91 @@
+"""When the streams under way will end, guessed from those before them: the next request then travels while a body still arrives (pure).
+
+An archive that allows four streams and takes 60 ms to begin each answer leaves them idle for those 60 ms between any two objects. A
+request sent so much earlier begins its body just as a stream falls free. Whether a request that waits for its answer counts as a stream
+is the archive's secret: refusals tell. Clocks are monotonic.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from math import inf
+
+MEMORY = 32
+BODY_BYTES = 256 << 10
+"""Shorter bodies arrive with their headers, and tell nothing of the pace."""
+
+PACE_BYTES = 1 << 20
+MARGIN_FIRST = 0.15
+MARGIN_STEP = 0.05
+RELAX = 0.995
+VAIN = 2
+CROWDED = 0.3
+"""A request that waited for so much of the shortest wait beside a full house shows that waiting is free."""
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """A request under way: sent at ``asked_s`` for ``size`` bytes (``None``: nobody knows), ``early`` if more were open than may be."""
+
+    asked_s: float
+    size: int | None = None
+    early: bool = False
+    released_s: float = -inf
+    """When a stream was last given back before this one was asked for."""
+
+    crowded_s: float = 0.0
+    """For how long it waited while others held all that may be open."""
+
+    began_s: float | None = None
+    received: int = 0
+
+
+@dataclass(slots=True)
+class Forecast:
+    """What the last answers teach: how long the first byte takes, how fast a body comes, how far both can be trusted."""
+
+    counted: bool = False
+    """Every early request was refused: the archive counts those that wait as streams."""
+
+    _waits_s: deque[float] = field(default_factory=lambda: deque(maxlen=MEMORY))
+    _bodies: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=MEMORY))
+    _least_wait_s: float = 0.0
+    _pace: float = inf
+    _margin: float = MARGIN_FIRST
+    _met: int = 0
+    _missed: int = 0
+
+    @property
+    def lead_s(self) -> float:
+        """How long before a stream ends the next request may be sent; 0 where nothing is known yet or nothing can be gained."""
+        return 0.0 if self.counted or not self._bodies else self._least_wait_s * (1.0 - self._margin)
+
+    def end_s(self, stream: Stream, now: float) -> float:
+        """When ``stream`` has its last byte; ``inf`` if nobody can tell."""
+        if stream.size is None:
+            return inf
+        if stream.began_s is None:
+            return max(now, stream.asked_s + self._least_wait_s) + stream.size / self._pace
+        elapsed = now - stream.began_s
+        pace = stream.received / elapsed if stream.received >= PACE_BYTES and elapsed > 0 else self._pace
+        return max(now, stream.began_s + stream.size / pace)
+
+    def began(self, stream: Stream, now: float) -> None:
+        """The first byte of an answer is here."""
+        self._waits_s.append(now - stream.asked_s)
+        self._least_wait_s = min(self._waits_s)
+        self._met += stream.crowded_s > CROWDED * self._least_wait_s
+        self._margin *= RELAX
+
+    def ended(self, stream: Stream, now: float) -> None:
+        """A stream had its last byte."""
+        if stream.began_s is not None and stream.received >= BODY_BYTES and now > stream.began_s:
+            self._bodies.append((stream.received, now - stream.began_s))
+            self._pace = sum(size for size, _ in self._bodies) / sum(seconds for _, seconds in self._bodies)
+
+    def missed(self) -> None:
+        """An early request was refused."""
+        self._missed += 1
+        self._margin = min(1.0, self._margin + MARGIN_STEP)
+        self.counted = self._missed >= VAIN and not self._met

@@ -1,0 +1,96 @@
+"""Streams of one object: opened under the allowance, counted as they arrive, never longer than they may be."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from skyhaul.errors import ConnectionLost, SkyhaulError
+from skyhaul.events import AttemptFailed, Flow, Meter
+from skyhaul.forecast import Stream
+from skyhaul.limits import Allowance
+from skyhaul.model import ByteRange, RemoteObject
+from skyhaul.protocols import Body, Emit, Source
+from skyhaul.retry import RetryPolicy
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What one object has cost so far."""
+
+    attempts: int = 0
+    fetched: int = 0
+
+    def failed(self, obj: RemoteObject, error: SkyhaulError, wait_s: float | None) -> AttemptFailed:
+        """The event that tells of a failed attempt."""
+        host = urlsplit(obj.location).hostname or obj.route
+        return AttemptFailed(host=host, what=obj.path, kind=error.kind, error=str(error), wait_s=wait_s)
+
+
+@dataclass(slots=True, kw_only=True)
+class Reader:
+    """How one object is read; ``flow`` counts what arrives."""
+
+    source: Source
+    allowance: Allowance
+    retry: RetryPolicy
+    meter: Meter
+    emit: Emit
+    obj: RemoteObject
+    flow: Flow
+    ledger: Ledger
+
+    @asynccontextmanager
+    async def open(self, span: ByteRange | None) -> AsyncIterator[tuple[Body, Stream]]:
+        """Hold a stream while ``span`` of the object (all of it for ``None``) is read."""
+        self.ledger.attempts += 1
+        size = self.obj.size if span is None else len(span)
+        async with (
+            self.allowance.stream(size) as stream,
+            self.source.read(self.obj, span, etag=self.obj.etag) as body,
+        ):
+            self.allowance.began(stream, body.total if span is None else None)
+            yield body, stream
+
+    async def counted(self, chunks: AsyncIterator[bytes], stream: Stream) -> AsyncIterator[bytes]:
+        """``chunks``, counted and kept within the user's own rate."""
+        async for chunk in chunks:
+            size = len(chunk)
+            stream.received += size
+            self.ledger.fetched += size
+            self.meter.received(self.flow, size)
+            await self.allowance.spend(size)
+            yield chunk
+
+    async def within(self, count: int | None, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """``chunks``, which must not be more than ``count`` bytes: what follows would be written over other parts."""
+        left = count
+        async for chunk in chunks:
+            if left is not None:
+                left -= len(chunk)
+                if left < 0:
+                    raise ConnectionLost(f"{self.obj.path}: its stream goes on beyond the {count} bytes of it")
+            yield chunk
+
+    async def whole(self, size: int) -> list[bytes]:
+        """The object in memory, read again from its start where a stream breaks: for what is small.
+
+        Raises:
+            RemoteError: the source gave up.
+        """
+        return await self.retry.call(lambda: self._once(size), self.on_retry)
+
+    async def _once(self, size: int) -> list[bytes]:
+        self.meter.refetched_bytes += self.flow.done
+        self.flow.done = 0
+        async with self.open(None) as (body, stream):
+            chunks = [chunk async for chunk in self.counted(self.within(size, body.chunks), stream)]
+        if self.flow.done != size:
+            raise ConnectionLost(f"{self.obj.path}: its stream ended at {self.flow.done} of {size} bytes")
+        return chunks
+
+    def on_retry(self, error: SkyhaulError, wait_s: float) -> None:
+        """Tell the observers of a failed attempt."""
+        self.emit(self.ledger.failed(self.obj, error, wait_s))

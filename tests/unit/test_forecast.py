@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from math import inf
+
+import pytest
+
+from skyhaul.forecast import BODY_BYTES, VAIN, Forecast, Stream
+
+
+def taught(wait_s=0.2, bytes_per_s=1e6):
+    """A forecast that saw one answer."""
+    forecast = Forecast()
+    stream = Stream(asked_s=0.0, size=BODY_BYTES)
+    stream.began_s = wait_s
+    forecast.began(stream, wait_s)
+    stream.received = BODY_BYTES
+    forecast.ended(stream, wait_s + BODY_BYTES / bytes_per_s)
+    return forecast
+
+
+def test_who_has_seen_nothing_leads_nothing():
+    forecast = Forecast()
+    assert forecast.lead_s == 0.0
+    stream = Stream(asked_s=0.0, size=10)
+    forecast.began(stream, 0.2)
+    assert forecast.lead_s == 0.0, "the pace of a body is not known yet"
+
+
+def test_a_stream_ends_when_its_bytes_have_come():
+    forecast = taught()
+    assert forecast.end_s(Stream(asked_s=10.0, size=500_000), 10.1) == pytest.approx(10.7)
+    assert forecast.end_s(Stream(asked_s=10.0, size=500_000, began_s=10.3), 10.4) == pytest.approx(10.8)
+    assert forecast.end_s(Stream(asked_s=10.0, size=500_000, began_s=10.3), 99.0) == 99.0, "it is late, not over"
+    assert forecast.end_s(Stream(asked_s=10.0), 10.1) == inf
+
+
+def test_a_long_body_tells_its_own_pace():
+    slow = Stream(asked_s=0.0, size=40_000_000, began_s=1.0, received=10_000_000)
+    assert taught().end_s(slow, 11.0) == pytest.approx(41.0)
+
+
+def test_the_lead_is_shorter_than_the_shortest_wait():
+    forecast = taught(wait_s=0.2)
+    forecast.began(Stream(asked_s=0.0), 0.9)
+    assert 0.1 < forecast.lead_s < 0.2
+
+
+def early(forecast, crowded_s):
+    forecast.began(Stream(asked_s=0.0, size=1, early=True, crowded_s=crowded_s), 0.2)
+
+
+def test_refusals_make_it_careful_and_answers_bold_again():
+    forecast = taught()
+    early(forecast, crowded_s=0.15)
+    bold = forecast.lead_s
+    for _ in range(5):
+        forecast.missed()
+    careful = forecast.lead_s
+    assert careful < bold
+    for _ in range(300):
+        early(forecast, crowded_s=0.15)
+    assert forecast.lead_s > careful
+    assert not forecast.counted
+
+
+@pytest.mark.parametrize("crowded_s", [0.0, 0.01])
+def test_refusals_alone_mean_that_waiting_counts(crowded_s):
+    forecast = taught()
+    early(forecast, crowded_s)  # a stream fell free while it travelled: that proves nothing
+    for _ in range(VAIN):
+        forecast.missed()
+    assert forecast.counted
+    assert forecast.lead_s == 0.0
+
+
+def test_short_bodies_teach_no_pace():
+    forecast = Forecast()
+    stream = Stream(asked_s=0.0, size=100, began_s=0.2, received=100)
+    forecast.began(stream, 0.2)
+    forecast.ended(stream, 0.2)
+    assert forecast.lead_s == 0.0
