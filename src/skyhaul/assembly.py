@@ -12,16 +12,17 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from anyio import to_thread
 
-from skyhaul.errors import IntegrityError, UnsafeName
-from skyhaul.events import Meter, ProductExpanded
+from skyhaul.errors import CatalogueError, IntegrityError, RemoteError, UnsafeName, Unverifiable
+from skyhaul.events import AttemptFailed, Meter, ProductExpanded
 from skyhaul.journal import FOLDER, Journal, KnownFile
 from skyhaul.limits import Allowance
-from skyhaul.model import Failed, Outcome, Product, ProductResult, RemoteObject
+from skyhaul.model import Checksum, Failed, Outcome, Product, ProductResult, RemoteObject
 from skyhaul.pipeline import Job
 from skyhaul.protocols import Emit, Provider, Wish
 from skyhaul.retry import RetryPolicy
@@ -31,6 +32,7 @@ from skyhaul.transfer.ahead import Ahead
 from skyhaul.transfer.engine import Engine, Transfer
 from skyhaul.transfer.layout import collisions, product_path, safe_path
 from skyhaul.transfer.sink import is_intact, publish, writing
+from skyhaul.transfer.space import Space
 from skyhaul.transfer.unpack import is_zip, unpack
 
 LEVELS = (*(name.lower() for name in digests.NEW), "manifest", "etag", "zip", "length")
@@ -66,6 +68,7 @@ class Assembly:
     provider: Provider
     engine: Engine
     journal: Journal
+    space: Space
     allowance: Allowance
     retry: RetryPolicy
     emit: Emit
@@ -141,6 +144,7 @@ class Assembly:
         if first is not None:
             await self._state(job, first)
         sizes = [obj.size for obj in job.objects]
+        await self.space.check(sum(size or 0 for size in sizes))
         self.emit(
             ProductExpanded(
                 product=product.id,
@@ -184,18 +188,42 @@ class Assembly:
                 final=self.order.destination / (job.path.with_name(inside.name) if obj.archive else job.path / inside),
                 known=self.known.get(job.product.id, {}).get(obj.path),
                 follower=self.ahead.get(job.product.id),
+                doubt=partial(self._stated_again, job.product) if obj.archive else None,
                 fresh=job.fresh,
             )
         )
 
+    async def _stated_again(self, product: Product) -> Sequence[Checksum]:
+        """The digests that the catalogue has now: those of fresh products come late, and some were wrong at first."""
+        try:
+            page = await self.retry.call(lambda: self.provider.named((product.name,)))
+        except (RemoteError, CatalogueError):
+            return ()
+        return next((each.checksums for each in page.products if each.id == product.id), ())
+
     async def finish(self, job: Job) -> ProductResult:
-        """Publish the product, or say what kept it from being whole.
+        """Publish the product, or say what kept it from being whole. An archive that proves broken is fetched once more.
 
         Raises:
             IntegrityError: its archive is broken, or it could not be verified as asked.
             SinkError: the disk refuses.
         """
         self.known.pop(job.product.id, None)
+        try:
+            return await self._finished(job)
+        except IntegrityError as error:
+            if not job.objects[0].archive or isinstance(error, UnsafeName | Unverifiable):
+                raise
+            self.emit(
+                AttemptFailed(
+                    host=job.objects[0].route, what=job.product.name, kind=error.kind, error=str(error), wait_s=0.0
+                )
+            )
+            await to_thread.run_sync(self._clear, job.product)
+            job.outcomes = [await self.carry_out(job, job.objects[0])]
+            return await self._finished(job)
+
+    async def _finished(self, job: Job) -> ProductResult:
         ahead = self.ahead.pop(job.product.id, None)
         result = ProductResult(
             id=job.product.id,
@@ -209,7 +237,7 @@ class Assembly:
             more = f" (and {len(job.failures) - 1} more files)" if len(job.failures) > 1 else ""
             return replace(result, kind=first.kind, error=first.error + more)
         with self._distrusting(job.product, job.objects[0]):
-            path, level, files = await to_thread.run_sync(self._published, job, ahead)
+            path, level, files = await self.space.insist(partial(to_thread.run_sync, self._published, job, ahead))
         size = sum(size for _, size in files)
         done = replace(result, state="verified", path=str(path), bytes=size, level=level)
         return self._record(done, files if job.objects[0].archive else ())
@@ -277,7 +305,7 @@ class Assembly:
 
     def _enough(self, level: str) -> None:
         if self.order.require_verified and level == "length":
-            raise IntegrityError("nothing but its length could be checked, and --require-verified is set")
+            raise Unverifiable("nothing but its length could be checked, and --require-verified is set")
 
     def _path(self, product: Product) -> PurePosixPath:
         path = product_path(product, self.order.layout)

@@ -17,7 +17,8 @@ SkyhaulError
 │   └── HostUntrusted             its TLS certificate does not verify
 ├── CatalogueError                a reply that does not parse, a slice that does not reconcile   exit 4
 ├── IntegrityError                checksum or structure mismatch                      exit 1
-│   └── UnsafeName                a name that would leave the destination
+│   ├── UnsafeName                a name that would leave the destination
+│   └── Unverifiable              nothing to verify it by
 ├── SinkError              f      read-only, permissions, a vanished mount            exit 6
 │   └── DiskFull           f      no space left
 └── JournalError           f      the journal cannot be read or written               exit 6
@@ -150,6 +151,10 @@ class IntegrityError(SkyhaulError):
 
 class UnsafeName(IntegrityError):
     """The archive names a file that would leave the destination, or could not be told from another."""
+
+
+class Unverifiable(IntegrityError):
+    """Nothing but its length can be checked, and more was asked for."""
 
 
 class SinkError(SkyhaulError):

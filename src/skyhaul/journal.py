@@ -12,9 +12,10 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -73,6 +74,8 @@ class Journal:
         self._waiting: list[tuple[str, Params]] = []
         self._news = anyio.Event()
         self._run = 0
+        self.insist: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]] = _once
+        """How a batch of facts is committed where the disk is full."""
 
     # facts
 
@@ -184,7 +187,7 @@ class Journal:
             self._news = anyio.Event()
             batch, self._waiting = self._waiting, []
             with anyio.CancelScope(shield=True):  # or a batch that was taken would be lost
-                await to_thread.run_sync(self._commit, batch)
+                await self.insist(partial(to_thread.run_sync, self._commit, batch))
 
     def _commit(self, batch: Iterable[tuple[str, Params]]) -> None:
         with journalling(self.path), self._connection as db:
@@ -199,6 +202,10 @@ class Journal:
         await self.flush()
         async with self._lock:
             return await to_thread.run_sync(ask)
+
+
+async def _once(work: Callable[[], Awaitable[None]]) -> None:
+    await work()
 
 
 class journalling:  # noqa: N801 reads as a verb where it is used

@@ -156,6 +156,7 @@ DOWNLOAD = (
     _download("fail_fast", "Stop at the first product that fails.", read=values.flag, switch="--fail-fast"),
     _download("max_bytes", "Begin no more products after so much, such as 500GB.", "SIZE", read=values.size),
     _download("max_time", "Begin no more products after so long, such as 8h.", "TIME", read=values.span_s),
+    _download("disk_wait", "Wait so long for space on a full disk (default 10min).", "TIME", read=values.span_s),
     _download("dry_run", "Say what would be fetched, and fetch nothing.", read=values.flag, switch="--dry-run"),
     _download("events", "Write every event to this file, one JSON object a line.", "FILE", read=_path),
     _download(

@@ -56,6 +56,7 @@ from skyhaul.sources.ranged import RangedSource
 from skyhaul.tally import INTERRUPTED, Tally
 from skyhaul.transfer.engine import Engine
 from skyhaul.transfer.sink import check_writable, free_bytes
+from skyhaul.transfer.space import Space
 
 if TYPE_CHECKING:
     from skyhaul.sources.s3 import S3
@@ -233,11 +234,14 @@ class Haul:
 
     def _line(self, journal: Journal, tally: Tally, emit: Emit) -> Line:
         parts, wanted = self._parts, self._download
+        space = Space(wanted.into, patience_s=wanted.disk_wait_s, emit=emit)
+        journal.insist = space.insist
         engine = Engine(
             sources=parts.sources,
             allowance=parts.allowance,
             retry=parts.retry,
             journal=journal,
+            space=space,
             meter=parts.meter,
             emit=emit,
         )
@@ -254,6 +258,7 @@ class Haul:
             provider=parts.provider,
             engine=engine,
             journal=journal,
+            space=space,
             allowance=parts.allowance,
             retry=parts.retry,
             emit=emit,

@@ -33,6 +33,7 @@ class DownloadSettings:
     """What to fetch of each product, where to, and how hard to try.
 
     ``max_rate`` is in bytes a second. ``max_bytes`` and ``max_time_s`` bound what a run begins, not what it finishes.
+    ``disk_wait_s`` is how long a full disk is waited for.
     """
 
     into: Path
@@ -50,6 +51,7 @@ class DownloadSettings:
     fail_fast: bool = False
     max_bytes: int | None = None
     max_time_s: float | None = None
+    disk_wait_s: float = 600.0
     dry_run: bool = False
     events: Path | None = None
     dashboard: Dashboard = "auto"
@@ -208,7 +210,7 @@ def _download(layers: Layers, into: Path | None) -> DownloadSettings | None:
     given = {
         each.name: value
         for each in fields(DownloadSettings)
-        if (value := read("max_time" if each.name == "max_time_s" else each.name)) is not None
+        if (value := read(each.name.removesuffix("_s"))) is not None
     }
     if "into" not in given and into is not None:
         given["into"] = into

@@ -18,13 +18,14 @@ from skyhaul.events import Event, Meter
 from skyhaul.limits import Allowance
 from skyhaul.model import Checksum, Product, ProductResult, RemoteObject
 from skyhaul.pipeline import Line
-from skyhaul.protocols import Wish
+from skyhaul.protocols import Page, Wish
 from skyhaul.providers.eodata import Eodata
 from skyhaul.providers.routes import Road
 from skyhaul.runtime import unwrapped
 from skyhaul.sources.s3 import Listed
 from skyhaul.transfer import checksum as digests
 from skyhaul.transfer.engine import Engine
+from skyhaul.transfer.space import Space
 from support.engines import AT_ONCE
 from support.scripted import MemorySource, md5
 
@@ -84,6 +85,7 @@ class Archive:
     sources: dict[str, MemorySource] = field(default_factory=dict)
     keys: dict[str, bytes] = field(default_factory=dict)
     unlisted: set[str] = field(default_factory=set)
+    stated_now: tuple[Product, ...] = ()
 
     name: ClassVar[str] = "cdse"
 
@@ -131,6 +133,9 @@ class Archive:
             if key.startswith(prefix) and key not in self.unlisted:
                 yield [Listed(key=key, size=len(body), etag=self._etag(body))]
 
+    async def named(self, names: Sequence[str]) -> Page:
+        return Page(products=tuple(product for product in self.stated_now if product.name in names))
+
     async def objects(self, product: Product, wish: Wish) -> Sequence[RemoteObject]:
         road = Road(http=self.route == "http", s3=self.route == "s3" or not wish.whole)
         return await Eodata(download_url=DOWNLOAD, lister=self, road=road).objects(product, wish)
@@ -169,11 +174,13 @@ async def assemble(destination: Path, archive: Archive, *products: Product, **or
         async with journals.opened(destination) as journal:
             meter = Meter()
             allowance = Allowance(connections=4, meter=meter)
+            space = Space(destination, patience_s=0.0, emit=done.events.append)
             engine = Engine(
                 sources=archive.sources,  # type: ignore[arg-type] # routes
                 allowance=allowance,
                 retry=AT_ONCE,
                 journal=journal,
+                space=space,
                 meter=meter,
                 emit=done.events.append,
             )
@@ -182,6 +189,7 @@ async def assemble(destination: Path, archive: Archive, *products: Product, **or
                 provider=archive,  # type: ignore[arg-type] # of which only objects() is asked
                 engine=engine,
                 journal=journal,
+                space=space,
                 allowance=allowance,
                 retry=AT_ONCE,
                 emit=done.events.append,

@@ -20,6 +20,7 @@ from skyhaul.model import Checksum, Outcome, RemoteObject
 from skyhaul.retry import RetryPolicy
 from skyhaul.transfer import fetch
 from skyhaul.transfer.engine import Engine, Transfer
+from skyhaul.transfer.space import Space
 from support.scripted import MemorySource, md5
 
 AT_ONCE = RetryPolicy(attempts=5, wait_initial_s=0.0, wait_max_s=0.0)
@@ -66,6 +67,7 @@ class Lab:
             allowance=Allowance(connections=self.connections, meter=self.meter),
             retry=AT_ONCE,
             journal=self.journal,
+            space=Space(self.destination, patience_s=0.0, emit=self.events.append),
             meter=self.meter,
             emit=self.events.append,
         )

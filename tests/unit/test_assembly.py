@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from skyhaul.errors import LoginRefused, ObjectMissing, SinkError
-from skyhaul.events import ProductExpanded
+from skyhaul.events import AttemptFailed, ProductExpanded
 from skyhaul.journal import FOLDER
 from skyhaul.model import Checksum
 from skyhaul.pipeline import Stopped
@@ -429,6 +429,49 @@ async def test_a_broken_zip_that_nobody_vouches_for_is_fetched_again_by_the_next
     archive.tree()
     assert (await assemble(tmp_path, archive, product)).states == {"1": "verified"}
     assert tree_of(tmp_path) == below(product)
+
+
+class Mending(dict):
+    """Bodies of which the first is broken."""
+
+    def __init__(self, bodies, *, mend):
+        super().__init__(bodies)
+        self.mend = mend
+        self.served = 0
+
+    def __getitem__(self, key):
+        self.served += 1
+        return super().__getitem__(key) if self.served == 1 else self.mend
+
+
+async def test_a_broken_zip_that_nobody_vouches_for_is_fetched_once_more(tmp_path):
+    archive = Archive("http")
+    good = zipped(FILES, "S2A_MSIL2A_20240713T101031_N0510_R022_T32TQR_20240713T160000.SAFE")
+    product = replace(archive.tree(archive=good.replace(FILES["MTD_MSIL2A.xml"], bytes(60))), checksums=())
+    archive.sources["http"].bodies = Mending(archive.sources["http"].bodies, mend=good)
+    done = await assemble(tmp_path, archive, product)
+    assert (done.states, done.results["1"].level) == ({"1": "verified"}, "manifest")
+    assert archive.sources["http"].bodies.served == 2
+    assert [event.kind for event in done.events if isinstance(event, AttemptFailed)] == ["IntegrityError"]
+
+
+async def test_a_checksum_that_the_catalogue_has_mended_is_asked_for_before_a_file_is_called_corrupt(tmp_path):
+    archive = Archive("http")
+    product = archive.tree()
+    archive.stated_now = (product,)
+    wrong = replace(product, checksums=(Checksum(algorithm="MD5", value="0" * 32),))
+    done = await assemble(tmp_path, archive, wrong)
+    assert (done.states, done.results["1"].level) == ({"1": "verified"}, "blake3")
+    assert len(archive.read) == 1, "what came was right, and is not fetched again"
+    assert tree_of(tmp_path) == below(product)
+
+
+async def test_a_checksum_that_stays_wrong_is_a_failure(tmp_path):
+    archive = Archive("http")
+    wrong = replace(archive.tree(), checksums=(Checksum(algorithm="MD5", value="0" * 32),))
+    archive.stated_now = (wrong,)
+    done = await assemble(tmp_path, archive, wrong)
+    assert (done.states, done.results["1"].kind) == ({"1": "failed"}, "IntegrityError")
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>please log in</html>", b"44 bytes while the tape is being mounted...."])

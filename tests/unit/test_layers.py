@@ -24,13 +24,13 @@ LAYERS = {
         sources sources.replies observe observe.text
     """,  # decisions (pure)
     4: """
-        layers settings credentials journal
+        layers settings credentials journal accounts
         sources.http sources.ranged sources.s3 sources.auth sources.profiles
         transfer.sink transfer.ahead transfer.unpack
     """,  # edges: files, sockets, databases
     5: """
         catalogue.asking catalogue.reading catalogue.paging catalogue.lookup
-        transfer.reader transfer.fetch transfer.engine providers providers.routes providers.eodata providers.cdse
+        transfer.space transfer.reader transfer.fetch transfer.engine providers providers.routes providers.eodata providers.cdse
         results saved pipeline
     """,  # assemblies
     6: "planning tally assembly runtime",  # the composition
@@ -48,14 +48,14 @@ HOMES = {
     "aiobotocore": {"sources.profiles"},
     "botocore": {"sources.s3", "sources.profiles"},
     "tenacity": {"retry"},
-    "sqlite3": {"journal"},
+    "sqlite3": {"journal", "accounts"},
     "pyotp": {"sources.auth"},
     "blake3": {"transfer.checksum"},
     "shapely": {"area", "footprint", "catalogue.older"},
     "pyproj": {"area", "footprint"},
     "numpy": {"footprint"},
     "defusedxml": {"sources.s3", "transfer.manifest", "catalogue.older"},
-    "platformdirs": {"settings"},
+    "platformdirs": {"settings", "accounts"},
     "dotenv": {"layers"},
     "keyring": {"credentials"},
     "tomllib": {"layers"},

@@ -151,9 +151,7 @@ def test_every_download_option_finds_its_way(load):
 
 
 def test_the_table_of_keys_misses_nothing(load):
-    assert {key.name for key in DOWNLOAD} == {
-        name.removesuffix("_s") if name == "max_time_s" else name for name in DownloadSettings.__dataclass_fields__
-    }
+    assert {key.name for key in DOWNLOAD} == {name.removesuffix("_s") for name in DownloadSettings.__dataclass_fields__}
     assert len({key.name for key in (*QUERY, *DOWNLOAD)}) == len(KEYS)
     assert all(key.help.endswith(".") for key in KEYS.values())
 

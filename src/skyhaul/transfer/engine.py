@@ -7,8 +7,9 @@ interruption leaves is used by the next attempt or run.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
@@ -24,7 +25,8 @@ from skyhaul.retry import RetryPolicy
 from skyhaul.transfer import checksum as digests
 from skyhaul.transfer import fetch
 from skyhaul.transfer.reader import Ledger, Reader
-from skyhaul.transfer.sink import Follower, PartFile, is_intact, put, writing
+from skyhaul.transfer.sink import Follower, PartFile, is_intact, put, vindicate, writing
+from skyhaul.transfer.space import Space
 
 WRITERS = 8
 
@@ -43,6 +45,9 @@ class Transfer:
     final: Path
     known: KnownFile | None = None
     follower: Follower | None = None
+    doubt: Callable[[], Awaitable[Sequence[Checksum]]] | None = None
+    """Asks the archive again what the digests are: they may come late, and are sometimes mended."""
+
     fresh: bool = False
     """Neither place has anything of its product."""
 
@@ -67,10 +72,12 @@ class Engine:
         allowance: Allowance,
         retry: RetryPolicy,
         journal: Journal,
+        space: Space,
         meter: Meter,
         emit: Emit,
     ) -> None:
         self._sources = sources
+        self._space = space
         self._allowance = allowance
         self._retry = retry
         self._journal = journal
@@ -99,11 +106,37 @@ class Engine:
         try:
             return await self._fetched(transfer, ledger)
         except (IntegrityError, ObjectChanged) as error:
+            if (
+                isinstance(error, IntegrityError)
+                and (right := await self._right_after_all(transfer, ledger)) is not None
+            ):
+                return right
             # Once more from nothing. It may have been replaced since it was listed, so what the listing said of its version is
             # dropped; what was said of its content is not.
             self._emit(ledger.failed(transfer.obj, error, wait_s=0.0))
             self._journal.forget(transfer.product, transfer.obj.path)
             return await self._fetched(replace(transfer, known=None, obj=_unpinned(transfer.obj, error)), ledger)
+
+    async def _right_after_all(self, transfer: Transfer, ledger: Ledger) -> Verified | None:
+        """The object as it came, if what its archive now says of it is something else than it said before, and true."""
+        stated = digests.strongest(await transfer.doubt()) if transfer.doubt is not None else None
+        if stated is None or stated == transfer.checksum:
+            return None
+        size = await self._thread(vindicate, transfer.staged, stated)
+        if size is None:
+            return None
+        level = digests.level(stated)
+        self._journal.whole(
+            transfer.product, transfer.obj.path, size=size, etag=transfer.obj.etag, checksum=stated, level=level
+        )
+        return Verified(
+            path=transfer.obj.path,
+            size=size,
+            level=level,
+            seconds=0.0,
+            attempts=ledger.attempts,
+            fetched=ledger.fetched,
+        )
 
     async def _already(self, transfer: Transfer) -> Verified | None:
         """The object, if an earlier run brought it: trusted as far as the journal knows it, else verified again."""
@@ -169,13 +202,13 @@ class Engine:
         self._emit(TransferStarted(product=transfer.name, path=transfer.obj.path, size=size, offset=0))
         chunks = await reader.whole(size) if size else []
         reader.flow.verifying = True
-        await self._thread(put, transfer.staged, chunks, transfer.checksum)
+        await self._space.insist(partial(self._thread, put, transfer.staged, chunks, transfer.checksum), size)
         return size
 
     async def _in_parts(self, transfer: Transfer, reader: Reader) -> int:
         obj, flow = transfer.obj, reader.flow
         file = PartFile(transfer.staged, transfer.checksum, _resumable(transfer), transfer.follower)
-        await self._thread(file.open)
+        await self._space.insist(partial(self._thread, file.open))
         try:
             flow.done = sum(map(len, file.done))
             # What is on disk may be less than the journal has it: it is told anew.
@@ -185,6 +218,7 @@ class Engine:
             self._emit(TransferStarted(product=transfer.name, path=obj.path, size=obj.size, offset=flow.done))
             fetching = fetch.Fetch(
                 reader=reader,
+                space=self._space,
                 threads=self._threads,
                 note=lambda span: self._journal.span(transfer.product, obj.path, span),
                 file=file,

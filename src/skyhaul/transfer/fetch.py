@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar, TypeVarTuple
 
 import anyio
@@ -18,6 +19,7 @@ from skyhaul.protocols import Body
 from skyhaul.transfer import parts
 from skyhaul.transfer.reader import Reader
 from skyhaul.transfer.sink import PartFile
+from skyhaul.transfer.space import Space
 
 BATCH_BYTES = 1 << 20
 """What is written and hashed at a time: a hop to a thread costs about 50 µs, a kill at most a batch of each stream."""
@@ -52,6 +54,7 @@ class Fetch:
     """One object being fetched. ``note`` is told of each span that reached the disk; ``seams`` asks for re-reading at cuts."""
 
     reader: Reader
+    space: Space
     threads: CapacityLimiter
     note: Callable[[ByteRange], None]
     file: PartFile
@@ -223,7 +226,7 @@ class Fetch:
                 self.reader.meter.writes_waiting += 1
                 began_s = time.monotonic()
                 try:
-                    await self._thread(self.file.write, cursor.position, batch)
+                    await self.space.insist(partial(self._thread, self.file.write, cursor.position, batch))
                 except SkyhaulError as error:
                     failures.insert(0, error)
                     return

@@ -211,6 +211,17 @@ def put(path: Path, chunks: Sequence[bytes], expected: Checksum | None) -> None:
         part.replace(path)
 
 
+def vindicate(path: Path, stated: Checksum) -> int | None:
+    """Give the ``.part`` of ``path`` its name after all, if ``stated`` is its digest; its size then."""
+    part = path.with_name(path.name + ".part")
+    with writing(part):
+        if not part.is_file() or not is_intact(part, stated):
+            return None
+        size = part.stat().st_size
+        part.replace(path)
+    return size
+
+
 def copied(source_fd: int, target: Path, start: int, size: int) -> None:
     """Copy a span of one file into a new one, inside the kernel where that can be had (Linux), and start writing it out.
 
