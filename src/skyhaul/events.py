@@ -201,6 +201,7 @@ class Meter:
         self.queued_objects = 0
         self.requests: deque[float] = deque()
         self.bytes_30_days: int | None = None
+        self.processes = 1
         self.flows: dict[tuple[str, str], Flow] = {}
 
     def received(self, flow: Flow, count: int) -> None:

@@ -8,6 +8,7 @@ is the archive's secret: refusals tell. Clocks are monotonic.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
 
@@ -20,6 +21,8 @@ MARGIN_FIRST = 0.15
 MARGIN_STEP = 0.05
 RELAX = 0.995
 VAIN = 2
+STRAGGLE_S = 5.0
+STRAGGLE_FACTOR = 4
 CROWDED = 0.3
 """A request that waited for so much of the shortest wait beside a full house shows that waiting is free."""
 
@@ -38,7 +41,14 @@ class Stream:
     """For how long it waited while others held all that may be open."""
 
     began_s: float | None = None
+    heard_s: float = 0.0
+    """When the last byte arrived."""
+
     received: int = 0
+    resumable: bool = False
+    patience_s: float = STRAGGLE_S
+    give_up: Callable[[], object] | None = None
+    """Ends the stream, so that it is opened anew."""
 
 
 @dataclass(slots=True)
@@ -83,6 +93,22 @@ class Forecast:
         if stream.began_s is not None and stream.received >= BODY_BYTES and now > stream.began_s:
             self._bodies.append((stream.received, now - stream.began_s))
             self._pace = sum(size for size, _ in self._bodies) / sum(seconds for _, seconds in self._bodies)
+
+    def straggles(self, stream: Stream, now: float) -> bool:
+        """Whether a fresh connection is likely to be quicker: nothing was heard for long, or far less than from others.
+
+        A body that would begin anew is left to itself.
+        """
+        if stream.began_s is None:
+            return now - stream.asked_s > stream.patience_s + self._least_wait_s
+        if not stream.resumable:
+            return False
+        elapsed = now - stream.began_s
+        if now - max(stream.began_s, stream.heard_s) > stream.patience_s:
+            return True
+        slow = bool(self._bodies) and stream.received * STRAGGLE_FACTOR < self._pace * elapsed
+        left = (stream.size or 0) - stream.received
+        return slow and elapsed > stream.patience_s and left > self._pace * self._least_wait_s
 
     def missed(self) -> None:
         """An early request was refused."""

@@ -33,6 +33,7 @@ OPEN_FACTOR = 8
 """At most so many times the streams are asked for at once, however long the first byte takes."""
 
 SEEN_S = 15.0
+WATCH_S = 1.0
 PROBE_FIRST_S = 10.0
 PROBE_MAX_S = 300.0
 STREAK = 20
@@ -86,12 +87,25 @@ class Allowance:
     @property
     def limit(self) -> int:
         """How many streams are used at once: what is granted, or what has proved bearable."""
-        return max(1, min(self.granted, self._bearable))
+        return min(self.granted, self._bearable)
 
     @property
     def idle(self) -> int:
         """How many streams nobody uses."""
         return self.limit - len(self._open)
+
+    @property
+    def held(self) -> int:
+        """How many streams the archive may count as ours: those in use, and those that it releases late."""
+        now = time.monotonic()
+        return self._meter.streams + sum(1 for released in self._released if released + self.rest_s > now)
+
+    @property
+    def wanted(self) -> int:
+        """How many streams could be used; all of them as long as nothing was asked for."""
+        if not self._requests:
+            return self.connections
+        return max(1, min(self.connections, len(self._open) + self._meter.streams_wanted))
 
     @asynccontextmanager
     async def stream(self, size: int | None = None) -> AsyncIterator[Stream]:
@@ -121,6 +135,17 @@ class Allowance:
             self._bearable += 1
             self._adapted_s, self._probing = now, True
         self._moved()
+
+    async def watch(self) -> None:
+        """Open streams anew that straggle while there is nothing else to do: else the last object of a night may take all of it."""
+        while True:
+            await anyio.sleep(WATCH_S)
+            if self._meter.streams_wanted or self._meter.writes_waiting or self.idle < 1:
+                continue
+            now = time.monotonic()
+            for stream in self._open:
+                if stream.give_up is not None and self.forecast.straggles(stream, now):
+                    stream.give_up()
 
     async def request(self) -> None:
         """Wait until one more request may be sent, and count it."""

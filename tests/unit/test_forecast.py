@@ -79,3 +79,32 @@ def test_short_bodies_teach_no_pace():
     forecast.began(stream, 0.2)
     forecast.ended(stream, 0.2)
     assert forecast.lead_s == 0.0
+
+
+@pytest.mark.parametrize(
+    ("stream", "straggles"),
+    [
+        (Stream(asked_s=0.0), True),
+        (Stream(asked_s=94.0, began_s=94.2, heard_s=99.9, received=6_000_000, size=10_000_000, resumable=True), False),
+        (Stream(asked_s=80.0, began_s=80.2, heard_s=99.9, received=900_000, size=10_000_000, resumable=True), True),
+        (Stream(asked_s=80.0, began_s=80.2, heard_s=99.9, received=900_000, size=10_000_000), False),
+        (Stream(asked_s=80.0, began_s=80.2, heard_s=99.9, received=900_000, size=1_000_000, resumable=True), False),
+        (Stream(asked_s=98.0, began_s=98.2, heard_s=99.9, received=9_000, size=10_000_000, resumable=True), False),
+        (Stream(asked_s=80.0, began_s=80.2, heard_s=90.0, received=9_000_000, size=10_000_000, resumable=True), True),
+        (Stream(asked_s=80.0, began_s=80.2, heard_s=90.0, received=9_000_000, size=10_000_000), False),
+        (Stream(asked_s=80.0, patience_s=40.0), False),
+    ],
+    ids=[
+        "no answer",
+        "quick",
+        "slow",
+        "slow, and would begin anew",
+        "slow, but nearly done",
+        "just begun",
+        "silent",
+        "silent, and would begin anew",
+        "silent before",
+    ],
+)
+def test_who_straggles(stream, straggles):
+    assert taught().straggles(stream, 100.0) is straggles

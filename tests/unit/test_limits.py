@@ -391,3 +391,32 @@ async def test_a_pause_is_not_made_up_for(clock):
 async def test_without_a_limit_bytes_are_not_held_back(clock):
     await Allowance(connections=1, meter=Meter()).spend(1 << 40)
     assert clock.now == 100.0
+
+
+# stragglers
+
+
+@pytest.mark.parametrize(("others", "given_up"), [(0, True), (4, False)])
+async def test_a_silent_stream_is_given_up_when_nothing_else_is_left(clock, others, given_up):
+    allowance = Allowance(connections=2, meter=Meter())
+    ended = anyio.Event()
+
+    async def hang():
+        async with allowance.stream() as stream:
+            stream.give_up = ended.set
+            await ended.wait()
+
+    async def others_use():
+        async with allowance.stream() as stream:
+            allowance.began(stream)
+            await clock.sleep(10.0)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(allowance.watch)
+        tasks.start_soon(hang)
+        await anyio.wait_all_tasks_blocked()
+        for _ in range(others):
+            tasks.start_soon(others_use)
+        await clock.sleep(20.0)
+        assert ended.is_set() is given_up
+        tasks.cancel_scope.cancel()

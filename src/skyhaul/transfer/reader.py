@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from anyio import CancelScope
+
 from skyhaul.errors import ConnectionLost, SkyhaulError
 from skyhaul.events import AttemptFailed, Flow, Meter
-from skyhaul.forecast import Stream
+from skyhaul.forecast import STRAGGLE_S, Stream
 from skyhaul.limits import Allowance
 from skyhaul.model import ByteRange, RemoteObject
 from skyhaul.protocols import Body, Emit, Source
@@ -41,24 +44,30 @@ class Reader:
     obj: RemoteObject
     flow: Flow
     ledger: Ledger
+    lagged: int = 0
 
     @asynccontextmanager
     async def open(self, span: ByteRange | None) -> AsyncIterator[tuple[Body, Stream]]:
         """Hold a stream while ``span`` of the object (all of it for ``None``) is read."""
         self.ledger.attempts += 1
         size = self.obj.size if span is None else len(span)
-        async with (
-            self.allowance.stream(size) as stream,
-            self.source.read(self.obj, span, etag=self.obj.etag) as body,
-        ):
-            self.allowance.began(stream, body.total if span is None else None)
-            yield body, stream
+        async with self.allowance.stream(size) as stream:
+            with CancelScope() as scope:
+                stream.give_up, stream.resumable = scope.cancel, self.obj.ranges
+                stream.patience_s = STRAGGLE_S * 2**self.lagged
+                async with self.source.read(self.obj, span, etag=self.obj.etag) as body:
+                    self.allowance.began(stream, body.total if span is None else None)
+                    yield body, stream
+            if scope.cancelled_caught:
+                self.lagged += 1
+                raise ConnectionLost(f"{self.obj.path}: its stream lags behind all others, and is opened anew")
 
     async def counted(self, chunks: AsyncIterator[bytes], stream: Stream) -> AsyncIterator[bytes]:
         """``chunks``, counted and kept within the user's own rate."""
         async for chunk in chunks:
             size = len(chunk)
             stream.received += size
+            stream.heard_s = time.monotonic()
             self.ledger.fetched += size
             self.meter.received(self.flow, size)
             await self.allowance.spend(size)
