@@ -1,0 +1,176 @@
+"""One budget for each account, whatever number of processes of this user spend it: ``accounts.db`` in the user's state folder.
+
+An archive counts the streams of an account, not those of a process. Each process says once a second how many it could use and how many it
+holds, and takes no more than the others leave; who does not say so for a while is forgotten. What was transferred is kept by the hour, for
+archives that count the last 30 days (CDSE: 12 TB). No name and no key is written: an account is a digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import anyio
+from anyio import to_thread
+from platformdirs import user_state_path
+
+from skyhaul.errors import JournalError
+from skyhaul.events import Meter
+from skyhaul.limits import Allowance
+
+BEAT_S = 1.0
+STALE_S = 10.0
+HOURS = 30 * 24
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS leases (account TEXT NOT NULL, holder TEXT NOT NULL, since_s REAL NOT NULL, wanted INTEGER NOT NULL,
+    held INTEGER NOT NULL, beat_s REAL NOT NULL, PRIMARY KEY (account, holder)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS transfers (account TEXT NOT NULL, hour INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    PRIMARY KEY (account, hour)) WITHOUT ROWID;
+"""
+
+
+def account_key(provider: str, who: str) -> str:
+    """How an account is called in the ledger."""
+    return hashlib.sha256(f"{provider}\0{who}".encode()).hexdigest()[:16]
+
+
+def default_path() -> Path:
+    """The user's ledger; ``SKYHAUL_ACCOUNTS`` names another."""
+    return Path(os.environ.get("SKYHAUL_ACCOUNTS") or user_state_path("skyhaul") / "accounts.db")
+
+
+def shares(streams: int, wanted: Mapping[str, int]) -> dict[str, int]:
+    """``streams`` dealt out one by one, round and round, in the order given, to each no more than it wants."""
+    dealt = dict.fromkeys(wanted, 0)
+    left = streams
+    while left and any(dealt[holder] < wanted[holder] for holder in wanted):
+        for holder in wanted:
+            if left and dealt[holder] < wanted[holder]:
+                dealt[holder] += 1
+                left -= 1
+    return dealt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What the ledger says: the streams this process may hold, how many processes share the account, bytes of the last 30 days."""
+
+    granted: int
+    processes: int
+    bytes_30_days: int
+
+
+class Ledger:
+    """The ledger of one account as one process sees it. All of it blocks; ``streams`` is what the archive allows."""
+
+    def __init__(self, path: Path, account: str, *, streams: int, clock: Callable[[], float] = time.time) -> None:
+        self._account = account
+        self._streams = streams
+        self._clock = clock
+        self._holder = f"{os.getpid()}-{uuid4().hex[:8]}"
+        self._path = path
+        with _explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute(
+                "PRAGMA synchronous = OFF"
+            )  # leases outlive no power cut, and a lost hour of transfers is no harm
+            self._db.executescript(SCHEMA)
+
+    def beat(self, *, wanted: int, held: int, transferred: int) -> Standing:
+        """Say what this process could use and holds, and book what it transferred since the last beat.
+
+        Raises:
+            JournalError: the ledger cannot be used.
+        """
+        now = self._clock()
+        with _explained(self._path), self._alone() as db:
+            db.execute("DELETE FROM leases WHERE beat_s < ?", (now - STALE_S,))
+            db.execute(
+                "INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET wanted = excluded.wanted, beat_s = excluded.beat_s",
+                (self._account, self._holder, now, wanted, held, now),
+            )
+            rows = db.execute(
+                "SELECT holder, wanted, held FROM leases WHERE account = ? ORDER BY since_s, holder", (self._account,)
+            ).fetchall()
+            share = shares(self._streams, {holder: wants for holder, wants, _ in rows})[self._holder]
+            others = sum(holds for holder, _, holds in rows if holder != self._holder)
+            granted = min(share, max(0, self._streams - others))
+            # What is granted counts as held from now on, and what is still held until it is given back.
+            db.execute(
+                "UPDATE leases SET held = ? WHERE account = ? AND holder = ?",
+                (max(granted, held), self._account, self._holder),
+            )
+            return Standing(granted=granted, processes=len(rows), bytes_30_days=self._booked(db, transferred, now))
+
+    def bytes_30_days(self) -> int:
+        """What was transferred in the last 30 days."""
+        with _explained(self._path), self._alone() as db:
+            return self._booked(db, 0, self._clock())
+
+    def close(self) -> None:
+        """Give every stream back."""
+        with _explained(self._path):
+            self._db.execute("DELETE FROM leases WHERE account = ? AND holder = ?", (self._account, self._holder))
+            self._db.close()
+
+    def _booked(self, db: sqlite3.Connection, transferred: int, now: float) -> int:
+        hour = int(now // 3600)
+        if transferred:
+            db.execute(
+                "INSERT INTO transfers VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes",
+                (self._account, hour, transferred),
+            )
+        db.execute("DELETE FROM transfers WHERE hour <= ?", (hour - HOURS,))
+        total = "SELECT coalesce(sum(bytes), 0) FROM transfers WHERE account = ?"
+        found: int = db.execute(total, (self._account,)).fetchone()[0]
+        return found
+
+    @contextmanager
+    def _alone(self) -> Iterator[sqlite3.Connection]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._db
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise JournalError(
+            f"{path}: the account's ledger cannot be used ({error}); SKYHAUL_ACCOUNTS names another file, and "
+            "SKYHAUL_ACCOUNTS=off leaves each process to itself"
+        ) from error
+
+
+async def keep(ledger: Ledger, allowance: Allowance, meter: Meter) -> None:
+    """Keep the allowance within what the ledger grants, for as long as the run lasts."""
+    booked = 0
+    try:
+        while True:
+            received = meter.received_bytes
+            standing = await to_thread.run_sync(
+                lambda: ledger.beat(wanted=allowance.wanted, held=allowance.held, transferred=received - booked)  # noqa: B023 awaited here
+            )
+            booked = received
+            meter.bytes_30_days = standing.bytes_30_days
+            meter.processes = standing.processes
+            allowance.grant(standing.granted)
+            await anyio.sleep(BEAT_S)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await to_thread.run_sync(lambda: ledger.beat(wanted=0, held=0, transferred=meter.received_bytes - booked))
+            await to_thread.run_sync(ledger.close)
