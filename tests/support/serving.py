@@ -37,7 +37,7 @@ class Client:
                 "password": service.scenario.password,
                 "totp": pyotp.TOTP(service.scenario.totp_secret).now() if service.scenario.totp_secret else "",
             },
-            service.roots.issuer_url,
+            service.roots.issuer_url(),
         )["access_token"]
 
     def download(self, path: str, **options: Any) -> Any:

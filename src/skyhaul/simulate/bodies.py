@@ -78,6 +78,7 @@ class Whole:
     size: int
     content_type: str
     etag: str | None = None  # without quotes
+    bare_etag: bool = False  # whether it goes out without them, as a DHuS has it
     last_modified: dt.datetime | None = None
     disposition: str | None = None
     ranges: bool = True
@@ -138,7 +139,7 @@ def plan_body(request: Mapping[str, str], whole: Whole, fault: Fault | None = No
     whole = with_head_fault(whole, fault)
     headers = {"Content-Type": whole.content_type}
     if whole.etag is not None:
-        headers["ETag"] = f'"{whole.etag}"'
+        headers["ETag"] = whole.etag if whole.bare_etag else f'"{whole.etag}"'
         _check_validators(request, whole.etag)
     if whole.last_modified is not None:
         headers["Last-Modified"] = format_datetime(whole.last_modified, usegmt=True)
@@ -172,7 +173,8 @@ def _etags(header: str) -> set[str]:
 def _range_holds(request: Mapping[str, str], headers: Mapping[str, str]) -> bool:
     """Whether If-Range, where given, names the present validator."""
     condition = request.get("If-Range")
-    return condition is None or condition in {headers.get("ETag"), headers.get("Last-Modified")}
+    validators = {headers.get("ETag", "").strip('"'), headers.get("Last-Modified")}
+    return condition is None or condition.strip('"') in validators
 
 
 def pieces(start: int, stop: int, size: int) -> Iterator[Span]:

@@ -52,6 +52,12 @@ def iso(at_us: int) -> str:
     return f"{_date(day, '-')}T{_clock(second, ':')}.{micro:06}Z"
 
 
+def iso_ms(at_us: int) -> str:
+    """As archives that keep milliseconds have it, without the zeros at the end: ``2024-07-15T10:10:31.02Z``."""
+    seconds, milli = divmod(at_us // 1000, 1000)
+    return f"{iso_second(seconds)[:-1]}" + (f".{milli:03}".rstrip("0") if milli else "") + "Z"
+
+
 def iso_second(seconds: int) -> str:
     """Seconds since 1970 without decimals: ``2024-07-15T10:10:31Z``."""
     day, second = divmod(seconds, 86_400)

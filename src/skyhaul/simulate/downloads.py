@@ -28,8 +28,11 @@ from skyhaul.simulate.hosts import Problem, RefusedError, json_response, target,
 from skyhaul.simulate.tokens import TokenExpiredError, WrongAudienceError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from skyhaul.simulate.nouns import SimFile, SimProduct
     from skyhaul.simulate.service import Service
+    from skyhaul.simulate.tokens import Identity
 
 SEGMENT = re.compile(r"Nodes\(([^/]*)\)")
 HOSTILE_NAMES = (
@@ -83,10 +86,11 @@ def malformed() -> RefusedError:
 
 
 class DownloadHost:
-    """``download.dataspace.copernicus.eu``."""
+    """``download.dataspace.copernicus.eu``, and ``zipper.creodias.eu`` with the other realm."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, realm: str = "CDSE") -> None:
         self._service = service
+        self._realm = realm
 
     def subject(self, request: web.BaseRequest) -> Subject:
         """As Host; the name is the product's, or the file's path in it."""
@@ -110,7 +114,7 @@ class DownloadHost:
         if request.method != "GET":
             raise RefusedError(405, "DAT-ZIP-405", "Method not allowed")
         if asked.value:
-            check_token(self._service, request)
+            check_token(self._service.realms[self._realm], request)
         product = self._product(asked.product_id)
         if not asked.value:
             return await self._listing(subject, asked)
@@ -188,8 +192,8 @@ def checked_id(product_id: str) -> str:
     return product_id
 
 
-def check_token(service: Service, request: web.BaseRequest) -> None:
-    """Let a request pass that carries a living password-grant token, as header or as ``?token=``.
+def check_token(identity: Identity, request: web.BaseRequest) -> None:
+    """Let a request pass that carries a living password-grant token of a realm, as header or as ``?token=``.
 
     Raises:
         RefusedError: 401, in the download host's words.
@@ -199,26 +203,37 @@ def check_token(service: Service, request: web.BaseRequest) -> None:
     if not token:
         raise RefusedError(401, "DAT-ZIP-604", "Token not found")
     try:
-        service.identity.check(token.strip())
+        identity.check(token.strip())
     except TokenExpiredError as error:
         raise RefusedError(401, "DAT-ZIP-109", "Token expired") from error
     except WrongAudienceError as error:
         raise RefusedError(401, "DAT-ZIP-609", "Token audience not allowed") from error
 
 
-async def deliver(service: Service, request: web.BaseRequest, subject: Subject, whole: Whole) -> web.StreamResponse:
+def crowded(connections: int) -> RefusedError:
+    """The answer to a stream that is one too many."""
+    return RefusedError(429, "DAT-ZIP-100", f"Max session number {connections} exceeded.")
+
+
+async def deliver(
+    service: Service,
+    request: web.BaseRequest,
+    subject: Subject,
+    whole: Whole,
+    *,
+    crowded: Callable[[int], RefusedError] = crowded,
+) -> web.StreamResponse:
     """Stream ``whole`` to the client, spoilt in its head where a fault says so.
 
     Raises:
-        RefusedError: 412, 416, or 429 when the account has no slot left.
+        RefusedError: 412, 416, or in the host's words when the account has no slot left.
     """
     fault = service.faults.draw(Stage.HEAD, subject)
     try:
         body = plan_body(request.headers, hostile(whole, fault), fault)
         return await send(service, request, subject, body)
     except TooManyStreamsError as error:
-        connections = service.account.allowance().connections
-        raise RefusedError(429, "DAT-ZIP-100", f"Max session number {connections} exceeded.") from error
+        raise crowded(service.account.allowance().connections) from error
     except FailedPreconditionError as error:
         raise RefusedError(412, "DAT-ZIP-412", "Precondition failed") from error
     except UnsatisfiableRangeError as error:
@@ -262,7 +277,7 @@ class BurstHost:
             raise malformed()
         if request.method != "POST":
             raise RefusedError(405, "DAT-ZIP-405", "Method not allowed")
-        check_token(self._service, request)
+        check_token(self._service.identity, request)
         query = [("$filter", f"Id eq '{checked_id(asked[1])}'")]
         reply = await compute(
             self._service,

@@ -12,7 +12,7 @@ from skyhaul.simulate.footprints import well_known_text
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from skyhaul.simulate.nouns import Attribute, Geometry, Value
+    from skyhaul.simulate.nouns import Attribute, Geometry, Shelf, Value
 
 OCTETS = "application/octet-stream"
 FRAMES = {
@@ -32,6 +32,21 @@ class Measured(NamedTuple):
     length: int
     digests: Sequence[tuple[str, str]]
     """Algorithm and lower-case hex."""
+
+
+class Stated(NamedTuple):
+    """What another archive than CDSE's says of the same bytes."""
+
+    size: int
+    """0 where it is not known."""
+    md5: str | None
+
+
+def stated(shelf: Shelf, row: int) -> Stated:
+    """Length and MD5 of a product's zip as far as its catalogue knows them, without a look at the bytes."""
+    entity = shelf.entity(row, (), "")
+    digests = {each["Algorithm"]: each["Value"] for each in entity["Checksum"]}
+    return Stated(entity["ContentLength"], digests.get("MD5"))
 
 
 class Sheet(NamedTuple):

@@ -84,7 +84,9 @@ class Subject(NamedTuple):
 
     Routes: ``token``, ``identity.{keys,logout,discovery}``; ``catalogue.{products,product,list,deleted,
     deleted-product,bursts,burst,attributes,quicklook,redirect,burst-redirect}``; ``download.{zip,node,nodes,
-    burst,ready}``; ``stac.{search,item,collections}``; ``s3.{get,head,list,bucket,write,ready}``; and ``other``
+    burst,ready}``; ``stac.{search,item,collections}``; ``s3.{get,head,list,bucket,write,ready}``;
+    ``dhus.{search,product,online,value,part}``; ``resto.{search,download}``; ``noa.{products,product,value}``;
+    ``geodes.{search,collections,availability,download}``; ``planetary.sign``; ``blobs.get``; and ``other``
     of each host. The name is a product's name, a path inside one, an object key or prefix, an id or a query.
     """
 

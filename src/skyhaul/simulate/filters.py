@@ -108,13 +108,13 @@ class Intersects:
 Condition = AllOf | AnyOf | Not | Compare | In | Text | AttributeIs | Intersects
 
 
-def parse(text: str) -> Condition:
-    """The tree of a filter.
+def parse(text: str, *, lists: bool = False) -> Condition:
+    """The tree of a filter; with ``lists`` an attribute may be ``in ('A','B')``, which not every catalogue knows.
 
     Raises:
         FilterError: with the words of the catalogue.
     """
-    parser = _Parser(text)
+    parser = _Parser(text, lists=lists)
     condition = parser.either()
     parser.finish()
     return condition
@@ -123,8 +123,9 @@ def parse(text: str) -> Condition:
 class _Parser:
     """Reads from left to right; every method consumes what it is named after, or complains where it stands."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, lists: bool) -> None:
         self._text = text
+        self._lists = lists
         self._at = 0
         self._depth = 0
         self._space()
@@ -188,12 +189,7 @@ class _Parser:
 
     def comparison(self, path: str) -> Condition:
         if self._keyword("in"):
-            self._expect("(")
-            values = [self._value()]
-            while self._symbol(","):
-                values.append(self._value())
-            self._expect(")")
-            return In(path, tuple(values))
+            return In(path, self._list())
         return Compare(path, self._operator(), self._value())
 
     def attribute(self, path: str, start: int) -> Condition:
@@ -212,11 +208,15 @@ class _Parser:
         value_path = re.fullmatch(rf"{re.escape(variable)}(?:/OData\.CSC\.(\w+)Attribute)?/Value", self._path())
         if value_path is None:
             raise self._error(value_at)
-        operator, value = self._operator(), self._value()
-        self._expect(")")
         types = frozenset(filter(None, (head[1], value_path[1])))
         if not types <= set(TYPES):
             raise self._error(start)
+        if self._lists and self._keyword("in"):
+            values = self._list()
+            self._expect(")")
+            return AnyOf(tuple(AttributeIs(name, types, "eq", value) for value in values))
+        operator, value = self._operator(), self._value()
+        self._expect(")")
         if isinstance(value, str) and operator != "eq" and "DateTimeOffset" not in types:
             raise FilterError("Invalid value")
         return AttributeIs(name, types, operator, value)
@@ -227,6 +227,14 @@ class _Parser:
         if found is None:
             raise self._error()
         return found[1], found[2]
+
+    def _list(self) -> tuple[Operand, ...]:
+        self._expect("(")
+        values = [self._value()]
+        while self._symbol(","):
+            values.append(self._value())
+        self._expect(")")
+        return tuple(values)
 
     def _value(self) -> Operand:
         found = self._match(STRING)

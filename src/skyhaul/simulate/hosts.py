@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from urllib.parse import parse_qsl, unquote
 from uuid import uuid4
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from skyhaul.simulate.odata import Reply
+    from skyhaul.simulate.scenario import Scenario
     from skyhaul.simulate.service import Service
 
 FOREIGN_DOCUMENTS = {
@@ -105,6 +108,21 @@ def redirect(location: str, status: int) -> web.Response:
 def trace_id() -> str:
     """A new request id, as error bodies carry one."""
     return uuid4().hex
+
+
+def check_password(request: web.BaseRequest, scenario: Scenario) -> None:
+    """Let a request pass that carries the account's name and password (HTTP Basic).
+
+    Raises:
+        RefusedError: 401.
+    """
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    try:
+        told = base64.b64decode(token, validate=True).decode() if scheme.lower() == "basic" else ""
+    except (binascii.Error, UnicodeDecodeError):
+        told = ""
+    if told != f"{scenario.username}:{scenario.password}":
+        raise RefusedError(401, "", "Unauthorized")
 
 
 def front(service: Service, host: Host) -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:

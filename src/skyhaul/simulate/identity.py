@@ -1,4 +1,4 @@
-"""The identity host: the token endpoint of the realm CDSE, its discovery document, keys and logout."""
+"""The identity host: the token endpoint of each realm, its discovery document, keys and logout."""
 
 from __future__ import annotations
 
@@ -22,30 +22,34 @@ ROUTES = {
 
 
 class IdentityHost:
-    """``identity.dataspace.copernicus.eu``."""
+    """``identity.dataspace.copernicus.eu``; the realms of other archives answer here too, each with accounts of its own."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
 
     def subject(self, request: web.BaseRequest) -> Subject:
-        """As Host. The realm is written ``CDSE`` or ``cdse``: clients use both."""
-        path = target(request).decoded_path
-        realm, _, rest = path.removeprefix("/auth/realms/").partition("/")
-        known = realm.upper() == "CDSE" and path.startswith("/auth/realms/")
-        return Subject(ROUTES.get(f"/{rest}", "identity.other") if known else "identity.other", "")
+        """As Host; the name is that of a realm other than CDSE's."""
+        realm, rest = self._realm(request)
+        if realm is None:
+            return Subject("identity.other", "")
+        return Subject(ROUTES.get(f"/{rest}", "identity.other"), "" if realm == "CDSE" else realm)
 
     async def answer(self, request: web.BaseRequest, subject: Subject) -> web.StreamResponse:
         """As Host."""
+        realm, _ = self._realm(request)
+        if realm is None:
+            raise RefusedError(404, "", "Realm does not exist")
+        identity = self._service.realms[realm]
         match (request.method, subject.route):
             case ("POST", "token"):
-                return self._grant(await form_of(request), subject)
+                return self._grant(realm, await form_of(request), subject)
             case ("POST", "identity.logout"):
-                self._service.identity.log_out((await form_of(request)).get("refresh_token", ""))
+                identity.log_out((await form_of(request)).get("refresh_token", ""))
                 return web.Response(status=204)
             case ("GET", "identity.keys"):
-                return json_response(self._service.identity.keys())
+                return json_response(identity.keys())
             case ("GET", "identity.discovery"):
-                return json_response(discovery(self._service.roots.issuer_url))
+                return json_response(discovery(self._service.roots.issuer_url(realm)))
             case _:
                 raise RefusedError(404, "", "Unable to find matching target resource method")
 
@@ -53,12 +57,20 @@ class IdentityHost:
         """``{"error"}``, as Keycloak's framework words it."""
         return json_response({"error": problem.message}, problem.status)
 
-    def _grant(self, form: dict[str, str], subject: Subject) -> web.Response:
+    def _realm(self, request: web.BaseRequest) -> tuple[str | None, str]:
+        """The realm of a path and what follows it. A realm is written ``CDSE`` or ``cdse``: clients use both."""
+        path = target(request).decoded_path
+        if not path.startswith("/auth/realms/"):
+            return None, ""
+        name, _, rest = path.removeprefix("/auth/realms/").partition("/")
+        return next((realm for realm in self._service.realms if realm.upper() == name.upper()), None), rest
+
+    def _grant(self, realm: str, form: dict[str, str], subject: Subject) -> web.Response:
         fault = self._service.faults.draw(Stage.TOKEN, subject)
         dies_after_s = None if fault is None else fault.seconds
-        issuer = self._service.roots.issuer_url
+        issuer, identity = self._service.roots.issuer_url(realm), self._service.realms[realm]
         try:
-            return json_response(self._service.identity.grant(form, issuer, dies_after_s=dies_after_s))
+            return json_response(identity.grant(form, issuer, dies_after_s=dies_after_s))
         except GrantRefusedError as error:
             return json_response({"error": error.error, "error_description": error.description}, error.status)
 

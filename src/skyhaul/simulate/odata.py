@@ -6,7 +6,6 @@ import math
 import random
 import threading
 import uuid
-from array import array
 from collections import OrderedDict
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -25,15 +24,16 @@ from skyhaul.simulate.options import (
     next_link,
     read_options,
 )
-from skyhaul.simulate.selection import COLLECTIONS, select
+from skyhaul.simulate.selection import COLLECTIONS, Selections
 from skyhaul.simulate.vocabulary import attributes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from array import array
+    from collections.abc import Callable, Sequence
 
-    from skyhaul.simulate.nouns import Shelf, SimFile, World
+    from skyhaul.simulate.filters import Condition
+    from skyhaul.simulate.nouns import SimFile, World
 
-KEPT_SELECTIONS = 16
 KEPT_REPLY_BYTES = 384 << 20
 """A page of 1000 products takes 60 ms of a core to make; a real archive has more cores than that."""
 
@@ -53,11 +53,13 @@ class Catalogue:
     """The entity sets of a world; safe to be used by several threads at once.
 
     ``root`` is everywhere the externally visible ``.../odata/v1`` that links begin with, ``query`` the decoded pairs of
-    the query string in their order. No method raises on a bad query: the reply says what is wrong with it.
+    the query string in their order. No method raises on a bad query: the reply says what is wrong with it. ``read`` makes a condition
+    of a filter: other archives read more, or less.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, read: Callable[[str], Condition] = parse) -> None:
         self._world = world
+        self._read = read
         by_time = ("ContentDate/Start", "ContentDate/End")
         self._products = EntitySet(
             name="Products",
@@ -75,7 +77,7 @@ class Catalogue:
             order=(*by_time, "DeletionDate"),
         )
         self._bursts = EntitySet(name="Bursts", shelf=world.bursts, fields=(), expand=(), order=by_time)
-        self._selections: OrderedDict[tuple[str, str, tuple[str, bool] | None], array[int]] = OrderedDict()
+        self._selections = Selections()
         self._replies: OrderedDict[Asked, Reply] = OrderedDict()
         self._lock = threading.Lock()
         self._calls = count(1)
@@ -208,17 +210,9 @@ class Catalogue:
 
     def _selected(self, entities: EntitySet, options: Options) -> array[int]:
         """The matching rows in order; kept for the pages that follow."""
-        key = (entities.name, options.filter, options.order)
-        with self._lock:
-            if key in self._selections:
-                self._selections.move_to_end(key)
-                return self._selections[key]
-        rows = array("I", sort(entities.shelf, options))
-        with self._lock:
-            self._selections[key] = rows
-            while len(self._selections) > KEPT_SELECTIONS:
-                self._selections.popitem(last=False)
-        return rows
+        text = options.filter
+        asked = (entities.name, text, options.order)
+        return self._selections.rows(asked, entities.shelf, options.order, lambda: self._read(text) if text else None)
 
     def _arbitrary(self, rows: array[int], options: Options) -> list[int]:
         """A page of a query without ``$orderby``: every call walks through the rows in an order of its own."""
@@ -243,20 +237,6 @@ class _Named(msgspec.Struct):
 
 class _FilterList(msgspec.Struct):
     FilterProducts: list[_Named]
-
-
-def sort(shelf: Shelf, options: Options) -> Sequence[int]:
-    """The rows that match, in the order asked for, ties by id; without order as they come."""
-    rows = select(shelf, parse(options.filter) if options.filter else None)
-    if options.order is None:
-        return list(rows)
-    path, descending = options.order
-    column = shelf.property(path)
-    assert column is not None  # noqa: S101 -- checked when the options were read
-    get, tie = column.get, shelf.tie_break
-    ordered = sorted(rows, key=tie)
-    ordered.sort(key=get, reverse=descending)
-    return ordered
 
 
 def context(name: str, expand: Sequence[str]) -> str:

@@ -10,10 +10,12 @@ from skyhaul.simulate.faults import Fault, FaultKind
 
 T = TypeVar("T")
 
-# Where the entries of a page are: OData, STAC items, nodes, STAC collections.
-LISTS = ("value", "features", "result", "collections")
+# Where the entries of a page are: OData, STAC items, nodes, STAC collections, and in the feed of a DHuS.
+LISTS = ("value", "features", "result", "collections", "entry")
 # What an entry is known by, in the same order of precedence.
-NAMES = ("Name", "id")
+NAMES = ("Name", "title", "id")
+LINKS = ("links", "link")
+COUNTS = ("@odata.count", "totalResults", "opensearch:totalResults", "matched")
 CLIMB = "../../../"
 
 
@@ -35,18 +37,32 @@ def spoilt_json(page: bytes, fault: Fault) -> bytes:
     if fault.kind is FaultKind.MALFORMED:
         return page[: len(page) // 2]
     document: dict[str, Any] = msgspec.json.decode(page)
-    key = next((name for name in LISTS if name in document), None)
+    inner = document.get("feed", document)
+    key = next((name for name in LISTS if isinstance(inner.get(name), list)), None)
     if key is not None:
-        document[key] = spoilt_entries(document[key], fault)
+        inner[key] = spoilt_entries(inner[key], fault)
         if fault.kind is FaultKind.HOSTILE_KEY:
-            document[key] = [_climbing(entry) for entry in document[key]]
-    if fault.kind is FaultKind.LOST_LINK:
-        document.pop("@odata.nextLink", None)
-        if "links" in document:
-            document["links"] = [link for link in document["links"] if link.get("rel") != "next"]
-    if fault.kind is FaultKind.WRONG_COUNT and "@odata.count" in document:
-        document["@odata.count"] += 1
+            inner[key] = [_climbing(entry) for entry in inner[key]]
+    # Links and counts stand beside the entries, or one level below, where resto and GEODES have them.
+    for place in (inner, inner.get("properties", {}), inner.get("context", {})):
+        if fault.kind is FaultKind.LOST_LINK:
+            _without_next(place)
+        if fault.kind is FaultKind.WRONG_COUNT:
+            _one_more(place)
     return msgspec.json.encode(document)
+
+
+def _without_next(place: dict[str, Any]) -> None:
+    place.pop("@odata.nextLink", None)
+    for name in LINKS:
+        if name in place:
+            place[name] = [link for link in place[name] if link.get("rel") != "next"]
+
+
+def _one_more(place: dict[str, Any]) -> None:
+    for name in COUNTS:
+        if name in place:
+            place[name] = type(place[name])(int(place[name]) + 1)
 
 
 def _climbing(entry: dict[str, Any]) -> dict[str, Any]:

@@ -37,6 +37,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         totp_secret: with it, a login needs the current six digits.
         zip_ranges: whether the download host honours ``Range`` (the real one does not).
         catalogue_max_concurrency: catalogue or STAC requests at work; one more is answered 429.
+        staging_s: from the order of an archived product (DHuS, resto, GEODES) until it is online.
+        orders_at_once: products of one of these archives that may be on their way from tape; one more is refused.
+        mirror_token_lifetime_s: of an access token of the NOA mirror.
+        signature_lifetime_s: of a signed address (Planetary Computer).
         stac_merge: whether the next link of a POST search carries the token alone, to be merged into the body.
         faults: in order of precedence.
         seed: of the faults' dice.
@@ -59,6 +63,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     totp_secret: str | None = None
     zip_ranges: bool = False
     catalogue_max_concurrency: int | None = None
+    staging_s: float = 60.0
+    orders_at_once: int = 20
+    mirror_token_lifetime_s: float = 300.0
+    signature_lifetime_s: float = 2700.0
     stac_merge: bool = False
     faults: tuple[Fault, ...] = ()
     seed: int = 1
@@ -67,6 +75,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     client_id: str = "cdse-public"
     service_client_id: str = "sh-demo"
     service_client_secret: str = "demo-client-secret"  # noqa: S105 -- likewise
+    api_key: str = "demo-api-key"
     s3_access_key: str = "DEMOACCESSKEY0000000"
     s3_secret_key: str = "demo-secret-key"  # noqa: S105 -- likewise
     tls_certificate: str | None = None

@@ -5,6 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import operator
 import re
+import threading
+from array import array
+from collections import OrderedDict
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from skyhaul.simulate.filters import (
@@ -23,7 +27,7 @@ from skyhaul.simulate.filters import (
 from skyhaul.simulate.footprints import shape_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Hashable, Iterable
 
     from shapely import Geometry as Shape
 
@@ -65,7 +69,51 @@ TEXT: dict[str, Callable[[str, str], bool]] = {
     "contains": operator.contains,
     "startswith": str.startswith,
     "endswith": str.endswith,
+    "like": fnmatchcase,  # not of OData: what DHuS makes of a * or ? in a name
 }
+KEPT_SELECTIONS = 16
+
+
+class Selections:
+    """Rows that match, in order, kept for the pages that follow; safe to be used by several threads at once."""
+
+    def __init__(self) -> None:
+        self._rows: OrderedDict[Hashable, array[int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def rows(
+        self, asked: Hashable, shelf: Shelf, order: tuple[str, bool] | None, read: Callable[[], Condition | None]
+    ) -> array[int]:
+        """The rows for what was ``asked``; ``read`` says what that means, when they are not there yet.
+
+        Raises:
+            FilterError: as for select.
+        """
+        with self._lock:
+            if asked in self._rows:
+                self._rows.move_to_end(asked)
+                return self._rows[asked]
+        rows = array("I", ordered(shelf, select(shelf, read()), order))
+        with self._lock:
+            self._rows[asked] = rows
+            while len(self._rows) > KEPT_SELECTIONS:
+                self._rows.popitem(last=False)
+        return rows
+
+
+def ordered(shelf: Shelf, rows: Iterable[int], order: tuple[str, bool] | None) -> Iterable[int]:
+    """``rows`` by a property, and whether it descends, ties by id; without ``order`` as they come.
+
+    Raises:
+        FilterError: the shelf has no such property.
+    """
+    if order is None:
+        return rows
+    path, descending = order
+    get = column(shelf, path).get
+    found = sorted(rows, key=shelf.tie_break)
+    found.sort(key=get, reverse=descending)
+    return found
 
 
 def select(shelf: Shelf, condition: Condition | None) -> Iterable[int]:

@@ -11,11 +11,16 @@ from aiohttp import web
 
 from skyhaul.simulate.catalogue import CatalogueHost
 from skyhaul.simulate.control import control
+from skyhaul.simulate.dhus import DhusHost
 from skyhaul.simulate.downloads import BurstHost, DownloadHost
+from skyhaul.simulate.geodes import GeodesHost
 from skyhaul.simulate.hosts import Host, front
 from skyhaul.simulate.identity import IdentityHost
+from skyhaul.simulate.noa import NoaHost
+from skyhaul.simulate.planetary import BlobHost, EarthHost, PlanetaryHost, Signer
+from skyhaul.simulate.resto import RestoHost
 from skyhaul.simulate.s3 import S3Host
-from skyhaul.simulate.service import Roots, Service
+from skyhaul.simulate.service import MIRROR, Roots, Service
 from skyhaul.simulate.stac import StacHost
 
 if TYPE_CHECKING:
@@ -26,7 +31,10 @@ if TYPE_CHECKING:
 
     Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-HOSTS = ("catalogue", "identity", "download", "bursts", "stac", "s3", "control")
+HOSTS = (
+    *("catalogue", "identity", "download", "bursts", "stac", "s3", "control"),
+    *("dhus", "resto", "noa", "creodias", "geodes", "planetary", "blobs", "earth"),
+)
 SHUTDOWN_S = 0.5
 
 
@@ -69,28 +77,71 @@ async def running(
 
 
 def addresses(service: Service) -> dict[str, Any]:
-    """Where everything is, and the environment that points skyhaul and its credentials there."""
-    roots, scenario = service.roots, service.scenario
-    urls = {
-        "catalogue_url": roots.catalogue_url,
-        "download_url": roots.download_url,
-        "token_url": roots.token_url,
-        "stac_url": roots.stac_url,
-        "s3_url": roots.s3,
+    """Where everything is, and the environment that points skyhaul and its credentials there.
+
+    The first addresses are of the Copernicus Data Space; ``providers`` has those of every archive.
+    """
+    roots = service.roots
+    providers = _providers(roots)
+    environment = {
+        f"SKYHAUL_PROVIDERS__{provider.replace('-', '_').upper()}__{name.upper()}": url
+        for provider, urls in providers.items()
+        for name, url in urls.items()
     }
-    environment = {f"SKYHAUL_PROVIDERS__CDSE__{name.upper()}": url for name, url in urls.items()}
-    environment |= {
-        "CDSE_USERNAME": scenario.username,
-        "CDSE_PASSWORD": scenario.password,
-        "CDSE_S3_ACCESS_KEY": scenario.s3_access_key,
-        "CDSE_S3_SECRET_KEY": scenario.s3_secret_key,
+    return {
+        **providers["cdse"],
+        "control_url": roots.control_url,
+        "providers": providers,
+        "environment": {**environment, **_credentials(service.scenario)},
     }
+
+
+def _providers(roots: Roots) -> dict[str, dict[str, str]]:
+    """The addresses of each archive, under the names that settings have for them."""
+    return {
+        "cdse": {
+            "catalogue_url": roots.catalogue_url,
+            "download_url": roots.download_url,
+            "token_url": roots.token_url(),
+            "stac_url": roots.stac_url,
+            "s3_url": roots.s3,
+        },
+        "creodias": {
+            "catalogue_url": roots.catalogue_url,
+            "download_url": f"{roots.creodias}/odata/v1",
+            "token_url": roots.token_url("Creodias-new"),
+            "s3_url": roots.s3,
+        },
+        "dhus": {"url": roots.dhus},
+        "resto": {"url": f"{roots.resto}/resto"},
+        "noa": {"catalogue_url": f"{roots.noa}/catalogue/odata/v1", "token_url": roots.token_url(MIRROR)},
+        "geodes": {"catalogue_url": f"{roots.geodes}/api/stac"},
+        "planetary-computer": {
+            "catalogue_url": f"{roots.planetary}/api/stac/v1",
+            "sign_url": f"{roots.planetary}/api/sas/v1",
+        },
+        "earth-search": {"catalogue_url": f"{roots.earth}/v1"},
+        "stac": {"url": roots.stac_url, "s3_url": roots.s3},
+    }
+
+
+def _credentials(scenario: Scenario) -> dict[str, str]:
+    """The user's variables: the same name, password and keys everywhere."""
+    found = {
+        f"{prefix}_{name.upper()}": getattr(scenario, name)
+        for prefix in ("CDSE", "CREODIAS", "DHUS", "RESTO", "NOA")
+        for name in ("username", "password")
+    }
+    for prefix in ("CDSE", "CREODIAS", "STAC"):
+        found[f"{prefix}_S3_ACCESS_KEY"] = scenario.s3_access_key
+        found[f"{prefix}_S3_SECRET_KEY"] = scenario.s3_secret_key
     if scenario.totp_secret is not None:
-        environment["CDSE_TOTP_SECRET"] = scenario.totp_secret
-    return {**urls, "control_url": roots.control_url, "environment": environment}
+        found |= {f"{prefix}_TOTP_SECRET": scenario.totp_secret for prefix in ("CDSE", "CREODIAS")}
+    return {**found, "GEODES_API_KEY": scenario.api_key}
 
 
 def _handlers(service: Service) -> dict[str, Handler]:
+    signer = Signer(service)
     hosts: dict[str, Host] = {
         "catalogue": CatalogueHost(service),
         "identity": IdentityHost(service),
@@ -98,6 +149,14 @@ def _handlers(service: Service) -> dict[str, Handler]:
         "bursts": BurstHost(service),
         "stac": StacHost(service),
         "s3": S3Host(service),
+        "dhus": DhusHost(service),
+        "resto": RestoHost(service),
+        "noa": NoaHost(service),
+        "creodias": DownloadHost(service, "Creodias-new"),
+        "geodes": GeodesHost(service),
+        "planetary": PlanetaryHost(service, signer),
+        "blobs": BlobHost(service, signer),
+        "earth": EarthHost(service),
     }
     return {**{name: front(service, host) for name, host in hosts.items()}, "control": control(service)}
 

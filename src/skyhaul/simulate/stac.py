@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -12,14 +13,14 @@ from skyhaul.simulate.catalogue import compute, page_response
 from skyhaul.simulate.faults import Subject
 from skyhaul.simulate.hosts import Problem, RefusedError, json_response, target
 from skyhaul.simulate.odata import Reply
-from skyhaul.simulate.stac_items import STAC_VERSION, bare_item, collection, collection_of, item
+from skyhaul.simulate.stac_items import STAC_VERSION, bare_item, collection, collection_of, item, item_id
 from skyhaul.simulate.stac_search import BadSearchError, Search, find, from_query, parse_search, product_of_item
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from skyhaul.simulate.nouns import SimProduct, World
-    from skyhaul.simulate.service import Service
+    from skyhaul.simulate.service import Roots, Service
 
 GEOJSON = "application/geo+json"
 COLLECTIONS_LIMIT = 10  # CDSE pages its collections at ten unless asked for more
@@ -45,14 +46,35 @@ ERRORS = {400: "InvalidQueryParameter", 404: "NotFoundError"}
 class StacHost:
     """``stac.dataspace.copernicus.eu``."""
 
+    path = "/v1"
+    name = "cdse-stac"
+
     def __init__(self, service: Service) -> None:
         self._service = service
         self._collections: tuple[str, ...] = ()
 
+    @property
+    def roots(self) -> Roots:
+        """What links begin with."""
+        return self._service.roots
+
+    def item(self, product: SimProduct) -> dict[str, Any]:
+        """The whole item of a product."""
+        world = self._service.world
+        return item(product, world.files(product), world.archive(product), self.roots)
+
+    def product_of(self, own: str) -> SimProduct | None:
+        """The product behind an item's id."""
+        return product_of_item(self._service.world, own)
+
+    def scope(self, collections: tuple[str, ...]) -> tuple[str, ...]:
+        """The collections to search where these are asked for; none means all that there are."""
+        return collections
+
     def subject(self, request: web.BaseRequest) -> Subject:
         """As Host; the name is the collection, item or query."""
         asked = target(request)
-        match parts_of(asked.path):
+        match parts_of(asked.path, self.path):
             case ["search"]:
                 return Subject("stac.search", asked.query)
             case ["collections", name, "items"]:
@@ -86,8 +108,8 @@ class StacHost:
             raise RefusedError(400, "", str(error)) from error
 
     def _document(self, method: str, path: str, query: Sequence[tuple[str, str]], body: bytes) -> Reply:
-        root = self._service.roots.stac_url
-        match (method, parts_of(path)):
+        root = self.roots.stac_url
+        match (method, parts_of(path, self.path)):
             case ("GET", []):
                 return _json(self._landing_page())
             case ("GET", ["conformance"]):
@@ -102,29 +124,30 @@ class StacHost:
                 raise RefusedError(404, "", "Not Found")
 
     def _collections_document(self, names: Sequence[str], query: Sequence[tuple[str, str]]) -> Reply:
-        root = self._service.roots.stac_url
+        root = self.roots.stac_url
         match names:
             case []:
                 return _json(self._collection_list(query))
             case [name]:
                 self._require(name)
-                return _json(collection(name, self._service.roots))
+                return _json(collection(name, self.roots))
             case [name, "items"]:
                 self._require(name)
                 asked = {**from_query(query), "collections": [name]}
                 return self._found(f"{root}/collections/{name}/items", asked, query)
-            case [name, "items", item_id]:
-                return self._item(name, item_id)
+            case [name, "items", own]:
+                return self._item(name, own)
             case _:
                 raise RefusedError(404, "", "Not Found")
 
     def _found(self, url: str, asked: Mapping[str, Any], query: Sequence[tuple[str, str]] | None) -> Reply:
         """A page of items; ``query`` is that of a GET, None for a POST, whose next link carries a body."""
         search = parse_search(asked)
+        search = replace(search, collections=self.scope(search.collections), ids=self._own_ids(search.ids))
         found = find(self._service.world, search)
         features = [self._feature(product, search) for product in found.products]
         links = [
-            {"rel": "root", "type": "application/json", "href": f"{self._service.roots.stac_url}/"},
+            {"rel": "root", "type": "application/json", "href": f"{self.roots.stac_url}/"},
             {"rel": "self", "type": GEOJSON, "href": url},
         ]
         if found.token:
@@ -146,19 +169,19 @@ class StacHost:
     def _feature(self, product: SimProduct, search: Search) -> dict[str, Any]:
         wanted = not search.include or any(name.split(".")[0] == "assets" for name in search.include)
         bare = "assets" in search.exclude or not wanted
-        feature = bare_item(product, self._service.roots) if bare else self._whole(product)
+        feature = bare_item(product, self.roots) if bare else self.item(product)
         return reduced(feature, search.include, search.exclude)
 
-    def _whole(self, product: SimProduct) -> dict[str, Any]:
-        world = self._service.world
-        files = world.files(product)
-        return item(product, files, world.archive(product), self._service.roots)
-
-    def _item(self, name: str, item_id: str) -> Reply:
-        product = product_of_item(self._service.world, item_id)
+    def _item(self, name: str, own: str) -> Reply:
+        product = self.product_of(own)
         if product is None or collection_of(product.product_type, product.name) != name:
-            raise RefusedError(404, "", f"Item {item_id} in Collection {name} does not exist.")
-        return Reply(200, msgspec.json.encode(self._whole(product)), GEOJSON)
+            raise RefusedError(404, "", f"Item {own} in Collection {name} does not exist.")
+        return Reply(200, msgspec.json.encode(self.item(product)), GEOJSON)
+
+    def _own_ids(self, ids: tuple[str, ...]) -> tuple[str, ...]:
+        """What the search calls these items; ids of none stay as they are, and match nothing."""
+        products = ((asked, self.product_of(asked)) for asked in ids)
+        return tuple(asked if product is None else item_id(product.name) for asked, product in products)
 
     def _require(self, name: str) -> None:
         if name not in self._known():
@@ -170,27 +193,29 @@ class StacHost:
             world = self._service.world
             products = (world.product(row) for row in representatives(world))
             found = {collection_of(product.product_type, product.name) for product in products}
-            self._collections = tuple(sorted(name for name in found if name is not None))
+            self._collections = tuple(
+                sorted(name for name in found if name is not None and name in self.scope((name,)))
+            )
         return self._collections
 
     def _collection_list(self, query: Sequence[tuple[str, str]]) -> dict[str, Any]:
         asked = dict(query)
         limit, start = _number(asked.get("limit"), COLLECTIONS_LIMIT), _number(asked.get("offset"), 0)
-        known, url = self._known(), f"{self._service.roots.stac_url}/collections"
-        links = [{"rel": "root", "type": "application/json", "href": f"{self._service.roots.stac_url}/"}]
+        known, url = self._known(), f"{self.roots.stac_url}/collections"
+        links = [{"rel": "root", "type": "application/json", "href": f"{self.roots.stac_url}/"}]
         if start + limit < len(known):
             href = f"{url}?limit={limit}&offset={start + limit}"
             links.append({"rel": "next", "type": "application/json", "method": "GET", "href": href})
-        shown = [collection(name, self._service.roots) for name in known[start : start + limit]]
+        shown = [collection(name, self.roots) for name in known[start : start + limit]]
         return {"collections": shown, "links": links}
 
     def _landing_page(self) -> dict[str, Any]:
-        root = self._service.roots.stac_url
+        root = self.roots.stac_url
         plain = "application/json"
         return {
             "type": "Catalog",
-            "id": "cdse-stac",
-            "title": "cdse-stac",
+            "id": self.name,
+            "title": self.name,
             "description": "The embedded archive",
             "stac_version": STAC_VERSION,
             "conformsTo": CONFORMANCE,
@@ -211,9 +236,9 @@ def representatives(world: World) -> Iterable[int]:
     return dict(zip(column.codes, range(len(world)), strict=True)).values() if column.codes else range(len(world))
 
 
-def parts_of(path: str) -> list[str]:
-    """The segments of a path below ``/v1``."""
-    return [part for part in path.removeprefix("/v1").split("/") if part]
+def parts_of(path: str, root: str) -> list[str]:
+    """The segments of a path below ``root``."""
+    return [part for part in path.removeprefix(root).split("/") if part]
 
 
 def reduced(feature: dict[str, Any], include: frozenset[str], exclude: frozenset[str]) -> dict[str, Any]:

@@ -103,7 +103,7 @@ async def test_refusals(path, headers, status, code):
 async def test_a_service_accounts_token_is_of_the_wrong_audience():
     async with served() as client:
         form = {"grant_type": "client_credentials", "client_id": "sh-demo", "client_secret": "demo-client-secret"}
-        async with client.session.post(client.service.roots.token_url, data=form) as response:
+        async with client.session.post(client.service.roots.token_url(), data=form) as response:
             client.token = (await response.json())["access_token"]
         async with client.zip() as response:
             assert (response.status, (await response.json())["code"]) == (401, "DAT-ZIP-609")

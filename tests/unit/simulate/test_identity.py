@@ -17,14 +17,14 @@ LOGIN = {
 
 
 async def grant(client: Client, form: dict[str, str], url: str | None = None) -> tuple[int, dict]:
-    async with client.session.post(url or client.service.roots.token_url, data=form) as response:
+    async with client.session.post(url or client.service.roots.token_url(), data=form) as response:
         return response.status, await response.json()
 
 
 async def test_a_form_buys_a_token_in_either_spelling_of_the_realm():
     async with served() as client:
         assert (await grant(client, LOGIN))[0] == 200
-        lower = client.service.roots.token_url.replace("CDSE", "cdse")
+        lower = client.service.roots.token_url().replace("CDSE", "cdse")
         assert (await grant(client, LOGIN, lower))[0] == 200
         assert (await grant(client, LOGIN, lower.replace("cdse", "other")))[0] == 404
 
@@ -38,17 +38,17 @@ async def test_a_wrong_password_is_told_in_keycloaks_words():
 
 
 async def test_a_json_body_is_no_form():
-    async with served() as client, client.session.post(client.service.roots.token_url, json=LOGIN) as response:
+    async with served() as client, client.session.post(client.service.roots.token_url(), json=LOGIN) as response:
         assert (response.status, (await response.json())["error"]) == (400, "invalid_request")
 
 
 async def test_discovery_leads_to_endpoint_and_keys():
     async with served() as client:
         async with client.session.get(
-            f"{client.service.roots.issuer_url}/.well-known/openid-configuration"
+            f"{client.service.roots.issuer_url()}/.well-known/openid-configuration"
         ) as response:
             document = await response.json()
-        assert document["token_endpoint"] == client.service.roots.token_url
+        assert document["token_endpoint"] == client.service.roots.token_url()
         async with client.session.get(document["jwks_uri"]) as response:
             assert (await response.json())["keys"][0]["alg"] == "HS256"
 
@@ -57,7 +57,7 @@ async def test_logout_ends_the_session():
     async with served() as client:
         _, reply = await grant(client, LOGIN)
         form = {"client_id": "cdse-public", "refresh_token": reply["refresh_token"]}
-        url = client.service.roots.token_url.replace("/token", "/logout")
+        url = client.service.roots.token_url().replace("/token", "/logout")
         async with client.session.post(url, data=form) as response:
             assert response.status == 204
         assert (await grant(client, {**form, "grant_type": "refresh_token"}))[0] == 400
