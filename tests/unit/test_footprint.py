@@ -5,9 +5,14 @@ import os
 from pathlib import Path
 
 import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyproj import Geod
 
 from skyhaul.area import parse_area
-from skyhaul.footprint import coverage
+from skyhaul.footprint import area_check, coverage, geometry, meets, square_metres
+from skyhaul.model import Product, Query
 
 SHARED = Path(os.environ.get("SKYHAUL_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 RECORDED = SHARED / "footprints" / "from_collected_responses.geojsonl"
@@ -65,6 +70,60 @@ def test_a_point_is_covered_or_not():
 )
 def test_the_180th_meridian_however_it_is_crossed(footprint):
     assert coverage(PACIFIC, footprint) == 50.0
+
+
+def test_of_several_points_the_share_that_is_covered():
+    points = parse_area(aoi="MULTIPOINT(7.5 44.5, 9.5 44.5, 11.5 44.5, 50 1)").wkt
+    assert coverage(points, box(7, 44, 10, 45)) == 50.0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(-170, 170), st.floats(-88, 88), st.floats(1e-3, 20), st.integers(3, 9))
+def test_areas_are_those_of_the_ellipsoid(lon, lat, radius, corners):
+    around = shapely.Point(lon, lat).buffer(radius, quad_segs=corners)
+    inside = around.intersection(shapely.box(-180, -89.5, 180, 89.5))
+    expected, _ = Geod(ellps="WGS84").geometry_area_perimeter(shapely.segmentize(inside, radius / 500))
+    assert square_metres(inside.wkt) == pytest.approx(abs(expected), rel=1e-3)
+
+
+def test_a_product_in_the_exact_area_is_kept_and_one_in_the_simple_area_alone_is_not():
+    exact, simple = "POLYGON ((0 0, 4 0, 4 4, 2 1, 0 4, 0 0))", "POLYGON ((0 0, 4 0, 4 4, 0 4, 0 0))"
+    keeps = area_check(Query(area=exact, area_asked=simple))
+    assert keeps is not None
+
+    def product(footprint):
+        return Product(id="1", name="a", provider="cdse", footprint=footprint)
+
+    assert keeps(product(box(0, 0, 1, 1)))
+    assert not keeps(product(box(1.9, 3, 2.1, 4)))
+    assert keeps(product(box(4, 0, 5, 1))), "touching is enough"
+    assert keeps(product(None)), "the archive has said it"
+    assert not keeps(product({"type": "LineString", "coordinates": [[2, 3], [2, 9]]}))
+    assert keeps(product({"type": "MultiLineString", "coordinates": [[[2, 3], [2, 9]], [[-1, 1], [5, 1]]]}))
+
+
+def test_where_the_archive_is_asked_for_the_area_itself_nothing_is_left_to_do():
+    assert area_check(Query()) is None
+    assert area_check(Query(area=AREA)) is None
+
+
+def test_what_has_no_footprint_has_no_place_in_common():
+    assert meets(AREA, box(7, 44, 8, 45))
+    assert not meets(AREA, None)
+    assert not meets(AREA, {"type": "Polygon", "coordinates": []})
+
+
+def test_a_track_over_the_180th_meridian():
+    track = {"type": "LineString", "coordinates": [[170, -15], [-170, -15]]}
+    assert meets(parse_area(bbox="179,-16,180,-14").wkt, track)
+    assert meets(parse_area(bbox="-180,-16,-179,-14").wkt, track)
+    assert not meets(parse_area(bbox="0,-16,1,-14").wkt, track)
+    assert geometry(track).length == pytest.approx(20)
+
+
+def test_points_are_footprints_too():
+    assert meets(AREA, {"type": "Point", "coordinates": [7.5, 44.5]})
+    assert meets(AREA, {"type": "MultiPoint", "coordinates": [[0, 0], [7.5, 44.5, 100]]})
 
 
 def test_a_ring_around_a_pole_covers_the_pole():

@@ -9,7 +9,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyhaul.area import VERTICES_MAX, parse_area
+from skyhaul.area import parse_area
 
 SQUARE = [[7.0, 44.0], [8.0, 44.0], [8.0, 45.0], [7.0, 45.0], [7.0, 44.0]]
 HOLE = [[7.4, 44.4], [7.4, 44.6], [7.6, 44.6], [7.6, 44.4], [7.4, 44.4]]
@@ -149,7 +149,7 @@ def test_a_file_of_wkt_and_stdin(tmp_path, monkeypatch):
             polygon([[44, 107], [45, 107], [45, 108], [44, 107]]),
             "107 is no latitude; longitude comes first: are the axes swapped?",
         ),
-        (polygon([[176, 0], [-179, 0], [-179, 1], [176, 0]]), "split the polygon there"),
+        (polygon([[-179, 0], [176, 0], [176, 1], [-179, 0]]), "split the polygon there"),
         (
             {**polygon(SQUARE), "crs": {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32632"}}},
             "EPSG::32632",
@@ -160,9 +160,9 @@ def test_a_file_of_wkt_and_stdin(tmp_path, monkeypatch):
         ("POLYGON EMPTY", "it is empty"),
         (
             {"type": "LineString", "coordinates": [[0, 0], [1, 1]]},
-            "is a LineString; an area is a polygon or a single point",
+            "is a LineString; an area is made of polygons, or of points",
         ),
-        ("LINESTRING(0 0,1 1)", "is a LineString; an area is a polygon or a single point"),
+        ("LINESTRING(0 0,1 1)", "is a LineString; an area is made of polygons, or of points"),
         (collection({"type": "Point", "coordinates": [7, 44]}, polygon(SQUARE)), "mixes points"),
         ({"type": "Topology", "objects": {}}, "'Topology' is no type of geometry"),
         ({"type": "FeatureCollection"}, "needs a list of features"),
@@ -182,9 +182,9 @@ def test_no_areas(aoi, sentence, tmp_path):
 
 def test_a_file_that_is_something_else(tmp_path):
     (tmp_path / "region.shp").write_bytes(b"\x00\x00\x27\x0a\xff\xfe")
-    assert "ogr2ogr -f GeoJSON" in refusal(aoi="region.shp", folder=tmp_path)
+    assert "neither GeoJSON, WKT, KML, a shapefile nor a GeoPackage" in refusal(aoi="region.shp", folder=tmp_path)
     (tmp_path / "region.txt").write_text("the Po valley")
-    assert "neither GeoJSON nor WKT" in refusal(aoi="region.txt", folder=tmp_path)
+    assert "neither GeoJSON, WKT nor KML" in refusal(aoi="region.txt", folder=tmp_path)
     assert "cannot be read" in refusal(aoi=".", folder=tmp_path)
 
 
@@ -206,17 +206,41 @@ def test_the_whole_world_is_no_crossing():
     assert shape(aoi=polygon([[-180, -90], [180, -90], [180, 90], [-180, 90], [-180, -90]])).area == 360 * 180
 
 
-def test_too_many_vertices_are_simplified_outward():
-    ring = [
-        [10 + math.cos(turn) * radius, 45 + math.sin(turn) * radius]
-        for turn, radius in ((2 * math.pi * i / 2000, 1 + 0.1 * math.sin(i / 7)) for i in range(2000))
-    ]
-    area = parse_area(aoi=polygon([*ring, ring[0]]))
-    simple, exact = shapely.from_wkt(area.wkt), shapely.Polygon(ring)
-    assert shapely.get_num_coordinates(simple) <= VERTICES_MAX
-    assert simple.covers(exact)
-    assert simple.area < exact.area * 1.2
-    assert "simplified outward" in area.label
+def test_an_object_that_describes_itself():
+    assert parse_area(aoi=shapely.box(7, 44, 8, 45)).wkt == parse_area(bbox="7,44,8,45").wkt
+
+
+def test_several_points_are_an_area():
+    area = parse_area(
+        aoi=collection({"type": "Point", "coordinates": [7, 44]}, {"type": "Point", "coordinates": [8, 45]})
+    )
+    assert area.wkt == "MULTIPOINT ((7 44), (8 45))"
+
+
+def test_corners_are_closed():
+    expected = shapely.from_wkt("POLYGON ((7 44, 8 44, 8 45, 7 44))")
+    for corners in (
+        "7,44 8,44 8,45",
+        "7,44; 8,44; 8,45; 7,44",
+        [[7, 44], [8, 44], [8, 45]],
+        [(7, 44), (8, 44), (8, 45)],
+    ):
+        assert shape(aoi=corners).equals(expected)
+
+
+@pytest.mark.parametrize("given", ["11.35,44.49", [11.35, 44.49], [[11.35, 44.49]]])
+def test_one_corner_is_a_point(given):
+    assert parse_area(aoi=given).wkt == "POINT (11.35 44.49)"
+
+
+def test_two_corners_are_no_area():
+    assert "three corners and more" in refusal(aoi="7,44 8,45")
+
+
+def test_what_was_taken_as_it_was_written_is_not_noticed():
+    assert parse_area(bbox="7,44,12,46").notices == ()
+    assert parse_area(aoi=polygon(SQUARE, HOLE)).notices == ()
+    assert parse_area(aoi=polygon(SQUARE, HOLE)).asked is None
 
 
 coordinates = st.floats(min_value=-80, max_value=80, allow_nan=False).map(lambda value: round(value, 3))
