@@ -50,24 +50,22 @@ def acquisition(name: str) -> tuple[str, ...]:
 def latest_versions(products: Iterable[Product]) -> list[Product]:
     """Of each acquisition the latest version alone, where its first version stood.
 
-    That is the most final timeliness (Sentinel-3), then the highest baseline, then the latest publication.
+    Which one that is does not depend on their order: see :func:`rank`.
     """
     latest: dict[tuple[str, ...], Product] = {}
     for product in products:
         key = acquisition(product.name)
-        if _rank(product) > _rank(latest.setdefault(key, product)):
+        if rank(product) > rank(latest.setdefault(key, product)):
             latest[key] = product
     return list(latest.values())
 
 
-def _parts(name: str) -> dict[str, str]:
-    for pattern in _PATTERNS:
-        if found := pattern.fullmatch(name):
-            return found.groupdict(default="")
-    return {}
+def rank(product: Product) -> tuple[int, str, datetime, str, str, str, datetime]:
+    """How late a version of its acquisition a product is: the latest has the highest rank.
 
-
-def _rank(product: Product) -> tuple[int, str, datetime, str, str]:
+    The most final timeliness counts first (Sentinel-3), then the baseline, then the publication, then the time of making that the name
+    states. Name, id and modification only make that no two products are alike.
+    """
     parts = _parts(product.name)
     baseline, timeliness = parts.get("baseline", ""), parts.get("timeliness")
     return (
@@ -76,4 +74,13 @@ def _rank(product: Product) -> tuple[int, str, datetime, str, str]:
         product.published or _NEVER,
         parts.get("made", ""),
         product.name,
+        product.id,
+        product.modified or _NEVER,
     )
+
+
+def _parts(name: str) -> dict[str, str]:
+    for pattern in _PATTERNS:
+        if found := pattern.fullmatch(name):
+            return found.groupdict(default="")
+    return {}
