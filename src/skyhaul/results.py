@@ -1,104 +1,25 @@
 """Results as text: products to lines that other programs read, and saved lines back to products. Home of the result formats.
 
-Of the formats ``jsonl``, ``geojson`` and ``csv`` come back as the products they were; ``names`` and ``stac`` come back as what to look up,
-like any list of names, ids or URLs.
+All but ``table`` and ``names`` come back as the products they were; names come back as what to look up, like any list of names or ids.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, Protocol, Self, TextIO
 
 import msgspec
 
+from skyhaul.columns import COLUMNS, JSON_COLUMNS, as_line, stamped
+from skyhaul.errors import SettingsError
+from skyhaul.footprint import bounds
 from skyhaul.keys import ResultFormat
-from skyhaul.model import Attribute, Checksum, Product, stamp
+from skyhaul.model import Product
 from skyhaul.observe.text import bytes_text, clean
-
-COLUMNS = (
-    "name", "id", "provider", "collection", "product_type", "start", "end", "published", "modified", "size", "online",
-    "s3_path", "quicklook_url", "coverage", "checksums", "footprint", "attributes",
-)  # fmt: skip
-"""The columns of ``csv``. The last three hold JSON."""
-
-_JSON_COLUMNS = frozenset(COLUMNS[-3:])
-
-
-class Line(msgspec.Struct):
-    """A product as a line of JSON. Keys that are not known are passed over: a newer version may have written them."""
-
-    name: str
-    id: str
-    provider: str = "cdse"
-    collection: str | None = None
-    product_type: str | None = None
-    start: datetime | None = None
-    end: datetime | None = None
-    published: datetime | None = None
-    modified: datetime | None = None
-    size: int | None = None
-    checksums: dict[str, str] = {}
-    online: bool = True
-    footprint: dict[str, Any] | None = None
-    s3_path: str | None = None
-    quicklook_url: str | None = None
-    attributes: dict[str, Attribute] = {}
-    coverage: float | None = None
-
-    def product(self) -> Product:
-        """The product. Its checksums are the catalogue's: only those are written."""
-        return Product(
-            id=self.id,
-            name=self.name,
-            provider=self.provider,
-            collection=self.collection,
-            product_type=self.product_type,
-            start=_utc(self.start),
-            end=_utc(self.end),
-            published=_utc(self.published),
-            modified=_utc(self.modified),
-            size=self.size,
-            checksums=tuple(Checksum(algorithm=name, value=value) for name, value in self.checksums.items()),
-            online=self.online,
-            footprint=self.footprint,
-            s3_path=self.s3_path,
-            quicklook_url=self.quicklook_url,
-            attributes=self.attributes,
-            coverage=self.coverage,
-        )
-
-
-def as_line(product: Product) -> dict[str, Any]:
-    """The product under the keys that are promised to scripts. ``modified``, ``quicklook_url`` and ``coverage`` are there where known."""
-    line = {
-        "name": product.name,
-        "id": product.id,
-        "provider": product.provider,
-        "collection": product.collection,
-        "product_type": product.product_type,
-        "start": _stamp(product.start),
-        "end": _stamp(product.end),
-        "published": _stamp(product.published),
-        "modified": _stamp(product.modified),
-        "size": product.size,
-        "checksums": {checksum.algorithm: checksum.value for checksum in product.checksums},
-        "online": product.online,
-        "footprint": product.footprint,
-        "s3_path": product.s3_path,
-        "quicklook_url": product.quicklook_url,
-        "attributes": dict(product.attributes),
-        "coverage": product.coverage,
-    }
-    return {
-        key: value
-        for key, value in line.items()
-        if value is not None or key not in {"modified", "quicklook_url", "coverage"}
-    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,33 +31,77 @@ class _Format:
     end: str = ""
 
 
+class Rows(Protocol):
+    """Where products are written to."""
+
+    def begin(self) -> None:
+        """Write what comes before them."""
+        ...
+
+    def add(self, product: Product) -> None:
+        """Write one."""
+        ...
+
+    def end(self, *, complete: bool) -> None:
+        """Write what comes after them, if they are all that there are."""
+        ...
+
+
 class Writer:
     """Products written one by one, as they come, to a stream that the caller closes.
 
-    A result that ends in an error is left open: a reader of JSON must not take half of it for all of it.
+    A result that ends in an error is left open: a reader must not take half of it for all of it.
+
+    Raises:
+        SettingsError: the format needs a library that is not there, or a file where a terminal is.
     """
 
     def __init__(self, name: ResultFormat, stream: TextIO) -> None:
-        self._format = _FORMATS[name]
-        self._stream = stream
+        self._rows: Rows = _binary(stream) if name == "geoparquet" else _Text(_FORMATS[name], stream)
         self.count = 0
 
     def add(self, product: Product) -> None:
         """Write one product."""
-        between = self._format.between if self.count else ""
-        self._stream.write(between + self._format.row(product) + self._format.after)
+        self._rows.add(product)
         self.count += 1
 
     def __enter__(self) -> Self:
-        self._stream.write(self._format.begin)
+        self._rows.begin()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
+        self._rows.end(complete=kind is None)
+
+
+class _Text:
+    """A row of text for each product."""
+
+    def __init__(self, form: _Format, stream: TextIO) -> None:
+        self._format = form
+        self._stream = stream
+        self._between = ""
+
+    def begin(self) -> None:
+        self._stream.write(self._format.begin)
+
+    def add(self, product: Product) -> None:
+        self._stream.write(self._between + self._format.row(product) + self._format.after)
+        self._between = self._format.between
+
+    def end(self, *, complete: bool) -> None:
+        if complete:
             self._stream.write(self._format.end)
             self._stream.flush()
+
+
+def _binary(stream: TextIO) -> Rows:
+    from skyhaul.parquet import Table  # noqa: PLC0415 pyarrow is heavy, and not always there
+
+    if stream.isatty():
+        raise SettingsError("geoparquet is no text for a terminal: name a file with --output")
+    return Table(stream.buffer)
 
 
 def _json(value: object) -> str:
@@ -150,21 +115,26 @@ def _feature(product: Product) -> str:
 
 
 def _item(product: Product) -> str:
-    """A STAC item. It names no collection, since STAC wants a link to one then."""
+    """A STAC item. It names no collection, since STAC wants a link to one then; what STAC has no word for is in ``skyhaul:product``."""
     first = product.start or product.published
+    told = as_line(product)
+    del told["footprint"]
     item: dict[str, Any] = {
         "type": "Feature",
         "stac_version": "1.0.0",
         "id": product.name,
         "geometry": product.footprint,
-        "properties": {"datetime": _stamp(first), "title": product.name, "skyhaul:id": product.id},
+        "properties": {"datetime": stamped(first), "title": product.name, "skyhaul:product": told},
         "links": [],
         "assets": {},
     }
-    if product.footprint is not None:
-        item["bbox"] = _bounds(product.footprint)
+    if product.footprint is not None and (corners := bounds(product.footprint)):
+        item["bbox"] = corners
     if product.start is not None and product.end is not None:
-        item["properties"] |= {"start_datetime": _stamp(product.start), "end_datetime": _stamp(product.end)}
+        item["properties"] |= {"start_datetime": stamped(product.start), "end_datetime": stamped(product.end)}
+    for name, moment in (("published", product.published), ("updated", product.modified)):
+        if moment is not None:
+            item["properties"][name] = stamped(moment)
     if product.s3_path:
         item["assets"]["product"] = {
             "href": "s3://" + product.s3_path.lstrip("/"),
@@ -172,19 +142,6 @@ def _item(product: Product) -> str:
             "title": product.name,
         }
     return _json(item)
-
-
-def _bounds(footprint: Mapping[str, Any]) -> list[float]:
-    lons, lats = zip(*_positions(footprint["coordinates"]), strict=True)
-    return [min(lons), min(lats), max(lons), max(lats)]
-
-
-def _positions(nested: Any) -> Iterator[tuple[float, float]]:
-    if isinstance(nested[0], int | float):
-        yield nested[0], nested[1]
-    else:
-        for each in nested:
-            yield from _positions(each)
 
 
 def _csv_row(values: list[object]) -> str:
@@ -202,7 +159,7 @@ def _csv(product: Product) -> str:
 def _cell(name: str, value: object) -> object:
     if isinstance(value, bool):
         return str(value).lower()
-    return _json(value) if name in _JSON_COLUMNS and value is not None else value
+    return _json(value) if name in JSON_COLUMNS and value is not None else value
 
 
 _TABLE = "{:<16}  {:>8}  {:>5}  {:>5}  {:<7}  {}"
@@ -218,16 +175,6 @@ def _table(product: Product) -> str:
         "" if product.online else "offline",
         clean(product.name),
     )
-
-
-def _stamp(moment: datetime | None) -> str | None:
-    return None if moment is None else stamp(moment)
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    if moment is None:
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 _FORMATS: Mapping[ResultFormat, _Format] = {

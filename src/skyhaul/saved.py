@@ -1,4 +1,4 @@
-"""Saved results read back: products as they were, or names, ids and URLs to look up."""
+"""Saved results and lists read back: products as they were, files to fetch, or names, ids and URLs to look up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -18,15 +18,19 @@ from uuid import UUID
 
 import msgspec
 
+from skyhaul import lists, metalink
+from skyhaul.columns import COLUMNS, Line
 from skyhaul.errors import SettingsError
 from skyhaul.model import Product
-from skyhaul.results import COLUMNS, Line
-from skyhaul.vocabulary import retired
 
-ACCEPTED = "geojson, jsonl or csv as 'skyhaul search' writes them, or a name, an id or a URL on each line"
+ACCEPTED = (
+    "geojson, jsonl, csv, stac or geoparquet as 'skyhaul search' writes them, a name, an id, a URL or an S3 key on each line, Metalink 4, "
+    "or an input list of aria2"
+)
 
 _PRODUCT_URL = re.compile(r"Products\('?([0-9a-fA-F-]{36})'?\)")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{3,249}", re.ASCII)
+_SUFFIXED_PART = re.compile(r"\.(?:SAFE|SEN3|SEN6|EOF|nc)(?:\.zip)?(?:/|$)")
 _SUFFIXED = re.compile(r"\.(?:SAFE|SEN3|SEN6|EOF|nc)$")
 
 
@@ -34,14 +38,15 @@ _SUFFIXED = re.compile(r"\.(?:SAFE|SEN3|SEN6|EOF|nc)$")
 class Saved:
     """What a file of results holds: ``products``, or ``names`` and ``ids`` that a catalogue has to be asked for.
 
-    ``products`` can be gone through several times. Lines of JSON are read from the file each time, not held: memory does not grow with
-    them. A GeoJSON document and a table are held.
+    ``products`` can be gone through several times. Lines of JSON and GeoParquet are read from the file each time, not held: memory does
+    not grow with them. Other documents are held. ``providers`` are the archives that the products are of, in the order of the file.
     """
 
     products: Iterable[Product] = ()
     names: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
     count: int = 0
+    providers: tuple[str, ...] = ()
 
 
 Opened = Callable[[], AbstractContextManager[TextIO]]
@@ -64,6 +69,19 @@ class _Lines:
 _LINE = msgspec.json.Decoder(Line)
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows of GeoParquet that become products when they are asked for."""
+
+    path: Path
+    kept: object
+
+    def __iter__(self) -> Iterator[Product]:
+        from skyhaul import parquet  # noqa: PLC0415 pyarrow is heavy, and not always there
+
+        return parquet.products(self.path)
+
+
 def load(source: Path | str) -> Saved:
     """What ``source`` holds, whichever of the formats it is in; ``-`` is stdin.
 
@@ -72,7 +90,8 @@ def load(source: Path | str) -> Saved:
     """
     name = "stdin" if str(source) == "-" else str(source)
     try:
-        saved = _loaded(_kept_stdin() if name == "stdin" else partial(_open, Path(source)), name)
+        path, kept = _kept_stdin() if name == "stdin" else (Path(source), None)
+        saved = _loaded(path, kept, name)
     except FileNotFoundError:
         raise SettingsError(f"there is no file {name}") from None
     except OSError as error:
@@ -84,7 +103,11 @@ def load(source: Path | str) -> Saved:
     return saved
 
 
-def _loaded(opened: Opened, name: str) -> Saved:
+def _loaded(path: Path, kept: object, name: str) -> Saved:
+    """What is in the file, for as long as ``kept`` is."""
+    if _begins(path, b"PAR1"):
+        return _geoparquet(path, kept, name)
+    opened = partial(_open, path, kept)
     with opened() as file:
         first = next((line for line in file if line.strip()), "")
     if first.lstrip().startswith("{") and _is_line(first):
@@ -93,22 +116,46 @@ def _loaded(opened: Opened, name: str) -> Saved:
         return parse(file.read(), name)
 
 
-def _open(path: Path) -> TextIO:
+def _open(path: Path, kept: object) -> TextIO:  # noqa: ARG001 whoever can open the file keeps it
     # A cell of csv may hold a carriage return: line ends are left as they are.
     return path.open(encoding="utf-8-sig", newline="")
 
 
-def _kept_stdin() -> Opened:
-    """Standard input, kept in a file for as long as it is needed, since it can be read but once."""
-    kept = NamedTemporaryFile("w", encoding="utf-8", newline="", prefix="skyhaul-")  # noqa: SIM115 deleted with its last reader
-    shutil.copyfileobj(sys.stdin, kept)
+def _kept_stdin() -> tuple[Path, object]:
+    """Standard input in a file, and what keeps that file for as long as it is needed: stdin can be read but once."""
+    kept = NamedTemporaryFile("wb", prefix="skyhaul-")  # noqa: SIM115 deleted with its last reader
+    if (raw := getattr(sys.stdin, "buffer", None)) is not None:
+        shutil.copyfileobj(raw, kept)
+    else:
+        kept.write(sys.stdin.read().encode())
     kept.flush()
-    return lambda: _open(Path(kept.name))
+    return Path(kept.name), kept
+
+
+def _begins(path: Path, mark: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(mark)) == mark
+
+
+def _geoparquet(path: Path, kept: object, name: str) -> Saved:
+    from skyhaul import parquet  # noqa: PLC0415 pyarrow is heavy, and not always there
+
+    columns = parquet.columns(path)
+    if set(COLUMNS) <= set(columns):
+        providers = tuple(dict.fromkeys(parquet.cells(path, "provider")))
+        return Saved(products=_Rows(path, kept), count=parquet.count(path), providers=providers)
+    # Tables of other programs, such as stac-geoparquet.
+    key = next((column for wanted in ("id", "name") for column in columns if column.lower() == wanted), None)
+    if key is None:
+        raise SettingsError(f"{name} has neither a column id nor a column name; accepted are {ACCEPTED}")
+    return _listed(enumerate(parquet.cells(path, key), start=1), name)
 
 
 def parse(text: str, name: str) -> Saved:
     """What ``text`` holds; ``name`` is how errors call it."""
     head = text.lstrip()[:1]
+    if head == "<":
+        return _metalink(text, name)
     if head == "{":
         first, _, _ = text.lstrip().partition("\n")
         return _jsonl(lambda: io.StringIO(text, newline="\n"), name) if _is_line(first) else _geojson(text, name)
@@ -132,17 +179,18 @@ def _is_line(first: str) -> bool:
 
 def _jsonl(opened: Opened, name: str) -> Saved:
     count = 0
+    providers: dict[str, None] = {}
     with opened() as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 try:
-                    _LINE.decode(line)
+                    providers[_LINE.decode(line).provider] = None
                 except msgspec.DecodeError as error:
                     raise SettingsError(
                         f"{name}, line {number}: not a product as 'skyhaul search' writes it ({error})"
                     ) from None
                 count += 1
-    return Saved(products=_Lines(opened), count=count)
+    return Saved(products=_Lines(opened), count=count, providers=tuple(providers))
 
 
 def _geojson(text: str, name: str) -> Saved:
@@ -153,14 +201,26 @@ def _geojson(text: str, name: str) -> Saved:
     features = document.get("features")
     if document.get("type") != "FeatureCollection" or not isinstance(features, list):
         raise SettingsError(f"{name} is JSON, but no FeatureCollection; accepted are {ACCEPTED}")
+    if features and all("skyhaul:product" in (feature.get("properties") or {}) for feature in features):
+        items = tuple(_item(number, feature, name) for number, feature in enumerate(features, start=1))
+        return _held(items)
     if features and all("stac_version" in feature for feature in features):
         return _listed(((number, _item_key(feature)) for number, feature in enumerate(features, start=1)), name)
-    products = tuple(_feature(number, feature, name) for number, feature in enumerate(features, start=1))
-    return Saved(products=products, count=len(products))
+    return _held(tuple(_feature(number, feature, name) for number, feature in enumerate(features, start=1)))
+
+
+def _held(products: tuple[Product, ...]) -> Saved:
+    providers = dict.fromkeys(product.provider for product in products)
+    return Saved(products=products, count=len(products), providers=tuple(providers))
 
 
 def _item_key(feature: Mapping[str, Any]) -> str:
     return str(feature.get("properties", {}).get("skyhaul:id") or feature.get("id", ""))
+
+
+def _item(number: int, feature: Mapping[str, Any], name: str) -> Product:
+    """A STAC item that we have written: it has all that the product was."""
+    return _feature(number, {**feature, "properties": feature["properties"]["skyhaul:product"]}, name)
 
 
 def _feature(number: int, feature: Mapping[str, Any], name: str) -> Product:
@@ -177,8 +237,7 @@ def _csv(text: str, name: str) -> Saved:
     rows = csv.DictReader(io.StringIO(text, newline=""))
     header = list(rows.fieldnames or ())
     if set(COLUMNS) <= set(header):
-        products = tuple(_row(number, row, name) for number, row in enumerate(rows, start=1))
-        return Saved(products=products, count=len(products))
+        return _held(tuple(_row(number, row, name) for number, row in enumerate(rows, start=1)))
     # Tables of other programs: an id is surer than a name.
     key = next(column for wanted in ("id", "name") for column in header if column.strip().lower() == wanted)
     return _listed(((number, row[key] or "") for number, row in enumerate(rows, start=2)), name)
@@ -195,35 +254,76 @@ def _row(number: int, row: Mapping[str, str], name: str) -> Product:
         raise SettingsError(f"{name}, row {number}: not a product as 'skyhaul search' writes it ({error})") from None
 
 
+def _metalink(text: str, name: str) -> Saved:
+    try:
+        return _held(lists.products(list(metalink.entries(text))))
+    except ValueError as error:
+        raise SettingsError(f"{name}: {error}") from None
+
+
 def _listed(rows: Iterable[tuple[int, str]], where: str) -> Saved:
-    names: dict[str, None] = {}
-    ids: dict[str, None] = {}
+    """Rows that each say what to look up, or which file to fetch."""
+    found = _Found()
     for number, row in rows:
-        written = row.strip()
-        if not written or written.startswith("#"):
-            continue
-        try:
-            kind, key = _key(written)
-        except ValueError as error:
-            raise SettingsError(f"{where}, line {number}: {error}") from None
-        (ids if kind == "id" else names)[key] = None
-    return Saved(names=tuple(names), ids=tuple(ids), count=len(names) + len(ids))
+        if row.strip() and not row.lstrip().startswith("#"):
+            try:
+                found.take(row, f"line {number}")
+            except ValueError as error:
+                raise SettingsError(f"{where}, line {number}: {error}") from None
+    if found.entries and (found.names or found.ids):
+        raise SettingsError(
+            f"{where}: {found.entries[0].where} is a file to fetch, others are products to look up: put them into two lists"
+        )
+    try:
+        files = lists.products(found.entries)
+    except ValueError as error:
+        raise SettingsError(f"{where}, {error}") from None
+    if files:
+        return _held(files)
+    return Saved(names=tuple(found.names), ids=tuple(found.ids), count=len(found.names) + len(found.ids))
 
 
-def _key(written: str) -> tuple[str, str]:
-    """Whether it is an ``id`` or a ``name``, and which."""
+@dataclass(slots=True)
+class _Found:
+    """What the rows of a list have said so far."""
+
+    names: dict[str, None] = field(default_factory=dict)
+    ids: dict[str, None] = field(default_factory=dict)
+    entries: list[lists.Entry] = field(default_factory=list)
+
+    def take(self, row: str, where: str) -> None:
+        option = lists.option(row)
+        if option is not None and self.entries:
+            self.entries[-1].option(*option)
+            return
+        known = _key(row.strip())
+        if known is None:
+            self.entries.append(_file(row.strip(), where))
+        else:
+            kind, key = known
+            (self.ids if kind == "id" else self.names)[key] = None
+
+
+def _file(written: str, where: str) -> lists.Entry:
+    entry = lists.entry(written, where)
+    if entry is None:
+        raise ValueError(f"{written[:80]!r} is not a product; accepted are {ACCEPTED}")
+    return entry
+
+
+def _key(written: str) -> tuple[str, str] | None:
+    """Whether it is an ``id`` or a ``name``, and which; ``None`` where it is no product that a catalogue knows."""
     try:
         return "id", str(UUID(written))
     except ValueError:
         pass
+    if len(written.split()) > 1:
+        return None
     if found := _PRODUCT_URL.search(written):
         return "id", found[1].lower()
-    if written.startswith(("s3://", "/eodata/")):
+    if written.startswith("/eodata/") or (written.startswith("s3://eodata/") and _SUFFIXED_PART.search(written)):
         return "name", _product_of(written)
-    if _NAME.fullmatch(written):
-        return "name", written
-    fate = retired(written) if "://" in written else None
-    raise ValueError(fate or f"{written[:80]!r} is not a product; accepted are {ACCEPTED}")
+    return ("name", written) if _NAME.fullmatch(written) else None
 
 
 def _product_of(path: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from support.served import Skyhaul
@@ -16,7 +18,7 @@ def lines(served, warm, tmp_path_factory):
     return Skyhaul(tmp_path_factory.mktemp("lines"), served.environment, warm)("search", *FEW, "--json").lines
 
 
-@pytest.mark.parametrize("form", ["jsonl", "geojson", "csv", "names", "stac"])
+@pytest.mark.parametrize("form", ["jsonl", "geojson", "csv", "names", "stac", "geoparquet"])
 def test_every_format_of_a_search_comes_back(archive, skyhaul, form, lines):
     assert skyhaul("search", *FEW, "--format", form, "--output", f"found.{form}").code == 0
     archive.play()
@@ -24,7 +26,7 @@ def test_every_format_of_a_search_comes_back(archive, skyhaul, form, lines):
     assert ran.code == 0, ran.err
     assert sorted(line["id"] for line in ran.lines) == sorted(line["id"] for line in lines)
     looked_up = archive.asked("catalogue.")
-    assert looked_up == 0 if form in {"jsonl", "geojson", "csv"} else looked_up > 0
+    assert looked_up == 0 if form != "names" else looked_up > 0
 
 
 @pytest.mark.parametrize("form", ["ids", "urls", "keys"])
@@ -69,3 +71,49 @@ def test_what_is_no_result_is_refused(archive, skyhaul, text, said):
     ran = skyhaul("download", "--from", "-", "--into", "archive", stdin=text)
     assert ran.code == 2
     assert ran.complaint.startswith(said)
+
+
+def test_files_of_a_list_are_fetched_with_the_account_and_verified_by_their_digests(archive, skyhaul, lines):
+    assert skyhaul("download", "--from", "-", "--via", "s3", "--into", "whole", stdin=f"{lines[0]['id']}\n").code == 0
+    tree = skyhaul.folder / "whole" / lines[0]["name"]
+    files = [path for path in sorted(tree.rglob("*")) if path.is_file()][:4]
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+    keys = [f"s3://{lines[0]['s3_path']}/{path.relative_to(tree).as_posix()}" for path in files]
+    rows = "".join(f"{digest}  {key}\n" for digest, key in zip(digests, keys, strict=True))
+    archive.play()
+    ran = skyhaul("download", "--from", "-", "--into", "parts", "--json", stdin=rows)
+    assert ran.code == 0, ran.err
+    assert archive.asked("catalogue.") == 0
+    assert {line["level"] for line in ran.lines} == {"sha-256"}
+    for path, line in zip(files, sorted(ran.lines, key=lambda line: files_order(keys, line)), strict=True):
+        assert (skyhaul.folder / line["path"]).read_bytes() == path.read_bytes()
+
+
+def files_order(keys, line):
+    return next(number for number, key in enumerate(keys) if key.endswith("/" + line["name"]))
+
+
+def test_metalink_brings_sizes_digests_and_mirrors(archive, skyhaul, lines):
+    root = archive.addresses["download_url"]
+    found = lines[0]
+    text = (
+        '<metalink xmlns="urn:ietf:params:xml:ns:metalink">'
+        f'<file name="zips/{found["name"]}.zip"><hash type="md5">{found["checksums"]["MD5"]}</hash>'
+        f"<url priority='2'>{root}/Products({found['id']})/$value</url>"
+        "<url priority='1'>http://127.0.0.1:9/gone.zip</url></file></metalink>"
+    )
+    ran = skyhaul("download", "--from", "-", "--into", "archive", "--json", stdin=text)
+    assert ran.code == 0, ran.err
+    assert [line["path"] for line in ran.lines] == [f"archive/zips/{found['name']}"]
+    assert (skyhaul.folder / "archive" / "zips" / found["name"] / "manifest.safe").is_file()
+
+
+def test_a_list_belongs_to_no_archive(archive, skyhaul):
+    ran = skyhaul(
+        "download", "--provider", "cdse", "--from", "-", "--into", "archive", stdin="https://example.org/a.tif\n"
+    )
+    assert ran.code == 2
+    assert ran.complaint == "--provider cdse: - lists files, which are of no archive; leave it out"
+    ran = skyhaul("search", "--provider", "list", "--tile", "32TQR")
+    assert ran.code == 2
+    assert ran.complaint.startswith("a list of files has no catalogue to search")

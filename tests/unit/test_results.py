@@ -3,16 +3,25 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
+from dataclasses import fields, replace
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import get_args
 
 import pytest
-from hypothesis import given
+import shapely
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from skyhaul import saved
+from skyhaul.columns import COLUMNS
+from skyhaul.errors import SettingsError
 from skyhaul.keys import ResultFormat
 from skyhaul.model import Checksum, Product
+from skyhaul.parquet import ROWS
 from skyhaul.results import Writer
 
 PRODUCT = Product(
@@ -40,11 +49,18 @@ BARE = Product(
 
 
 def written(name, *products):
-    stream = io.StringIO()
+    """What the format makes of products: as text, what is no text as a file."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8") if name == "geoparquet" else io.StringIO()
     with Writer(name, stream) as writer:
         for product in products:
             writer.add(product)
-    return stream.getvalue()
+    return stream.detach().getvalue() if name == "geoparquet" else stream.getvalue()
+
+
+def reread(name, written, folder):
+    path = folder / f"found.{name}"
+    path.write_bytes(written if isinstance(written, bytes) else written.encode())
+    return list(saved.load(path).products)
 
 
 def test_a_line_has_the_promised_keys_in_their_order():
@@ -111,7 +127,9 @@ def test_a_table_lines_up_and_keeps_names_from_speaking_to_the_terminal():
 @pytest.mark.parametrize("name", get_args(ResultFormat))
 def test_nothing_found_is_still_a_result(name):
     text = written(name)
-    if name in {"geojson", "stac"}:
+    if name == "geoparquet":
+        assert text[:4] == text[-4:] == b"PAR1"
+    elif name in {"geojson", "stac"}:
         assert json.loads(text)["features"] == []
     else:
         assert text.count("\n") == {"table": 1, "csv": 1}.get(name, 0)
@@ -162,7 +180,76 @@ products = st.builds(
 )
 
 
-@pytest.mark.parametrize("name", ["jsonl", "geojson", "csv"])
+LOSSLESS = ["jsonl", "geojson", "csv", "stac", "geoparquet"]
+
+
+def test_every_field_of_a_product_is_among_those_that_come_back():
+    assert {each.name for each in fields(Product)} == set(COLUMNS)
+
+
+@pytest.mark.parametrize("name", LOSSLESS)
+@settings(max_examples=60, deadline=None)
 @given(found=st.lists(products, min_size=1, max_size=4))
 def test_products_come_back_as_they_were(name, found):
-    assert list(saved.parse(written(name, *found), "it").products) == found
+    with TemporaryDirectory() as folder:
+        assert reread(name, written(name, *found), Path(folder)) == found
+
+
+@pytest.mark.parametrize("name", LOSSLESS)
+def test_a_product_that_is_told_about_in_full(name, tmp_path):
+    assert reread(name, written(name, PRODUCT, BARE), tmp_path) == [PRODUCT, BARE]
+
+
+def test_geoparquet_is_read_by_others(tmp_path):
+    geopandas = pytest.importorskip("geopandas")
+    path = tmp_path / "found.parquet"
+    path.write_bytes(written("geoparquet", PRODUCT, BARE))
+    frame = geopandas.read_parquet(path)
+    assert frame.crs.equals("OGC:CRS84", ignore_axis_order=True)
+    assert list(frame["name"]) == [PRODUCT.name, BARE.name]
+    assert frame.geometry[0].equals(shapely.geometry.shape(PRODUCT.footprint))
+    assert frame.geometry[1] is None
+    assert frame["start"][0] == PRODUCT.start
+
+
+def test_geoparquet_of_many_products_is_written_and_read_in_groups(tmp_path):
+    many = [replace(PRODUCT, id=str(number), coverage=float(number % 100)) for number in range(2 * ROWS + 3)]
+    path = tmp_path / "found.parquet"
+    path.write_bytes(written("geoparquet", *many))
+    assert parquet.ParquetFile(path).metadata.num_row_groups == 3
+    found = saved.load(path)
+    assert found.count == len(many)
+    assert list(found.products) == many
+    assert list(found.products) == many, "they can be gone through again"
+
+
+def test_geoparquet_that_breaks_off_cannot_be_taken_for_whole(tmp_path):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+
+    def break_off():
+        with Writer("geoparquet", stream) as writer:
+            writer.add(PRODUCT)
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        break_off()
+    path = tmp_path / "found.parquet"
+    path.write_bytes(stream.detach().getvalue())
+    with pytest.raises(SettingsError, match="is no whole GeoParquet file"):
+        saved.load(path)
+
+
+def test_geoparquet_is_not_written_to_a_terminal():
+    class Terminal(io.TextIOWrapper):
+        def isatty(self):
+            return True
+
+    with pytest.raises(SettingsError, match="name a file with --output"):
+        Writer("geoparquet", Terminal(io.BytesIO()))
+
+
+def test_without_the_library_geoparquet_is_refused_with_what_to_install(monkeypatch):
+    monkeypatch.delitem(sys.modules, "skyhaul.parquet")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(SettingsError, match=r"pip install 'skyhaul\[analysis\]'"):
+        Writer("geoparquet", io.StringIO())

@@ -6,6 +6,8 @@ import json
 import pytest
 
 from skyhaul.errors import SettingsError
+from skyhaul.model import Product
+from skyhaul.results import Writer
 from skyhaul.saved import load, parse
 
 NAME = "S2A_MSIL2A_20240713T101031_N0510_R022_T32TQR_20240713T164852.SAFE"
@@ -52,9 +54,9 @@ def test_names_ids_and_urls_may_be_mixed_and_come_once():
     [
         (
             f"{NAME}\nnot a product\n",
-            "list.txt, line 2: 'not a product' is not a product; accepted are geojson, jsonl or csv",
+            "list.txt, line 2: 'not a product' is not a product; accepted are geojson, jsonl, csv",
         ),
-        ("https://example.org/file.zip\n", "list.txt, line 1: 'https://example.org/file.zip' is not a product"),
+        ("https://example.org/\n", "list.txt, line 1: 'https://example.org/' names no file"),
         (
             "https://scihub.copernicus.eu/dhus/odata/v1/x\n",
             "list.txt, line 1: scihub.copernicus.eu was closed in October 2023",
@@ -74,7 +76,7 @@ def test_what_cannot_be_used_is_named_by_its_line(text, sentence):
 
 
 def test_a_row_of_csv_that_is_broken():
-    from skyhaul.results import COLUMNS  # noqa: PLC0415 this test alone needs it
+    from skyhaul.columns import COLUMNS  # noqa: PLC0415 this test alone needs it
 
     row = ["x", "y"] + [""] * (len(COLUMNS) - 3) + ["{"]
     assert "list.txt, row 1: not a product" in refusal(",".join(COLUMNS) + "\n" + ",".join(row) + "\n")
@@ -109,6 +111,72 @@ def test_a_pretty_printed_geojson():
 def test_products_can_be_gone_through_twice():
     products = parse(json.dumps({"name": NAME, "id": ID}), "x").products
     assert list(products) == list(products)
+
+
+def test_a_list_of_files_becomes_products():
+    found = parse("https://example.org/a.tif\ns3://bucket/b.tif\n", "list.txt")
+    assert [product.name for product in found.products] == ["a.tif", "b.tif"]
+    assert found.providers == ("list",)
+    assert found.count == 2
+
+
+def test_a_key_of_the_archive_with_a_digest_is_a_file_and_without_one_a_product():
+    key = f"s3://eodata/Sentinel-2/MSI/L2A/2024/07/13/{NAME}/manifest.safe"
+    assert parse(f"{key}\n", "x").names == (NAME,)
+    (product,) = parse(f"{key} md5:{'0' * 32}\n", "x").products
+    assert product.name == "manifest.safe"
+
+
+def test_files_and_products_are_not_mixed():
+    assert "line 2 is a file to fetch, others are products to look up" in refusal(
+        f"{NAME}\nhttps://example.org/a.tif\n"
+    )
+
+
+def test_a_metalink():
+    text = (
+        '<metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="a/b.tif"><size>3</size>'
+        "<url>https://example.org/b.tif</url></file></metalink>"
+    )
+    (product,) = parse(text, "x").products
+    assert (product.name, product.size) == ("a/b.tif", 3)
+    assert refusal("<html></html>") == "list.txt: it is XML, but no Metalink: it is a html"
+
+
+def test_an_input_list_of_aria2():
+    text = f"https://one.org/a.tif\thttps://two.org/a.tif\n  out=first.tif\n  dir=scenes\n  checksum=md5={'0' * 32}\n  split=4\n"
+    (product,) = parse(text, "x").products
+    assert product.name == "scenes/first.tif"
+    assert product.attributes["urls"] == "https://one.org/a.tif https://two.org/a.tif"
+    assert product.checksums[0].algorithm == "MD5"
+    assert "line 2: the option header is not taken over" in refusal("https://a.org/x\n  header=Authorization: x\n")
+
+
+def test_the_archives_that_products_are_of():
+    lines = [{"name": "x", "id": "1", "provider": "noa"}, {"name": "y", "id": "2"}, {"name": "z", "id": "3"}]
+    assert parse("\n".join(map(json.dumps, lines)), "x").providers == ("noa", "cdse")
+
+
+def test_products_are_told_from_those_of_other_programs_in_parquet(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet  # noqa: PLC0415 this test alone needs it
+
+    parquet.write_table(pa.table({"id": [ID], "geometry": [b""]}), tmp_path / "items.parquet")
+    assert load(tmp_path / "items.parquet").ids == (ID,)
+    parquet.write_table(pa.table({"x": [1]}), tmp_path / "other.parquet")
+    with pytest.raises(SettingsError, match="neither a column id nor a column name"):
+        load(tmp_path / "other.parquet")
+
+
+def test_binary_results_come_through_stdin(monkeypatch, tmp_path):
+    pytest.importorskip("pyarrow")
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    with Writer("geoparquet", stream) as writer:
+        writer.add(Product(id=ID, name=NAME, provider="cdse"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stream.detach().getvalue()), encoding="utf-8"))
+    found = load("-")
+    assert [product.name for product in found.products] == [NAME]
+    assert found.providers == ("cdse",)
 
 
 def test_a_file_and_stdin(tmp_path, monkeypatch):
