@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from skyhaul import bands, values
+from skyhaul import bands, comparisons, values
 
 Section = Literal["query", "download"]
-ResultFormat = Literal["table", "jsonl", "geojson", "csv", "names", "stac"]
+ResultFormat = Literal["table", "jsonl", "geojson", "csv", "names", "stac", "geoparquet"]
 """What products can be printed as."""
 
 
@@ -22,7 +22,7 @@ class Key:
     """Something that can be set.
 
     ``read`` turns text or a TOML value into the value, or raises ``ValueError`` with the end of a sentence. ``several`` is what separates
-    many values in one text. ``switch`` is how an option looks that takes no value.
+    many values in one text. ``switch`` is how an option looks that takes no value. ``listed`` values may also stand in a file, one a line.
     """
 
     section: Section
@@ -32,6 +32,7 @@ class Key:
     read: Callable[[object], Any] = values.text
     several: str | None = None
     switch: str | None = None
+    listed: bool = False
 
     @property
     def path(self) -> str:
@@ -73,7 +74,8 @@ def _download(name: str, help_: str, metavar: str = "TEXT", **more: Any) -> Key:
 _DATES = "date or time, UTC; 30d is that long ago"
 
 QUERY = (
-    _query("provider", "Archive to ask (default cdse).", "NAME"),
+    _query("provider", "Archive to ask (default cdse); see 'skyhaul providers'.", "NAME"),
+    _query("url", "Address of an archive that is none of its own, for --provider stac.", "URL", read=values.url),
     _query("collection", "Collection, such as SENTINEL-2.", "NAME"),
     _query("product_type", "Product type, such as S2MSI2A; repeatable.", "TYPE", several=","),
     _query("start", f"First sensing start ({_DATES}).", "WHEN", read=_as_is),
@@ -83,24 +85,64 @@ QUERY = (
     _query(
         "bbox", "Area between these degrees; west may exceed east across the 180th meridian.", "W,S,E,N", read=_as_is
     ),
-    _query("aoi", "Area from a GeoJSON file, from WKT, or from stdin (-).", "FILE|WKT", read=_as_is),
+    _query(
+        "aoi",
+        "Area from a file (GeoJSON, WKT, KML, shapefile, GeoPackage), from WKT, corners or an MGRS tile, or from stdin (-).",
+        "FILE|WKT|…",
+        read=_as_is,
+    ),
     _query("point", "Area that is one point, in degrees, longitude first.", "LON,LAT", read=_as_is),
+    _query("circle", "Area around a point, in degrees and kilometres.", "LON,LAT,KM", read=_as_is),
     _query("tile", "MGRS tile, such as 31TCL; repeatable.", "TILE", read=values.tile, several=","),
     _query("cloud_max", "Highest cloud cover, included.", "PERCENT", read=values.between(0, 100)),
     _query("cloud_min", "Lowest cloud cover, included.", "PERCENT", read=values.between(0, 100)),
-    _query("orbit_direction", "ASCENDING or DESCENDING.", "WAY", read=values.one_of("ASCENDING", "DESCENDING")),
-    _query("relative_orbit", "Relative orbit number.", "N", read=values.whole(1, 500)),
-    _query("platform", "Mission or satellite, such as SENTINEL-2 or S2A.", "NAME"),
-    _query("polarisation", "Polarisation, such as VV or VV,VH.", "CHANNELS", read=values.polarisation),
-    _query("mode", "Operational mode, such as IW.", "MODE"),
-    _query("timeliness", "Timeliness, such as NRT-3h, Fast-24h or NT.", "CLASS"),
-    _query("name", "Product name, exact or with *; repeatable.", "NAME", several=","),
-    _query("id", "Product id; repeatable.", "UUID", read=values.product_id, several=","),
+    _query(
+        "orbit_direction",
+        "ASCENDING or DESCENDING.",
+        "WAY",
+        read=values.one_of("ASCENDING", "DESCENDING"),
+        several=",",
+    ),
+    _query("relative_orbit", "Relative orbit number; repeatable.", "N", read=values.whole(1, 500), several=","),
+    _query("datatake", "Datatake, such as 0697DA or GS2A_…; repeatable.", "ID", read=comparisons.datatake, several=","),
+    _query("platform", "Mission or satellite, such as SENTINEL-2 or S2A; repeatable.", "NAME", several=","),
+    _query("serial", "Satellite of a mission: A, B, C; repeatable.", "LETTER", several=","),
+    _query("instrument", "Instrument, such as OLCI; repeatable.", "NAME", several=","),
+    _query(
+        "polarisation",
+        "Polarisation, such as VV or VV,VH; repeatable.",
+        "CHANNELS",
+        read=values.polarisation,
+        several=";",
+    ),
+    _query("mode", "Operational mode, such as IW; repeatable.", "MODE", several=","),
+    _query("timeliness", "Timeliness, such as NRT-3h, Fast-24h or NT; repeatable.", "CLASS", several=","),
+    _query(
+        "level", "Processing level as the archive writes it, such as L2 or LEVEL1; repeatable.", "TEXT", several=","
+    ),
+    _query("proc_mode", "Processing mode, such as NRTI, OFFL or RPRO; repeatable.", "MODE", several=","),
+    _query(
+        "baseline",
+        "Processing baseline: 05.10, >=05.00 or 04.00..05.09; repeatable.",
+        "NUMBER",
+        read=comparisons.baseline,
+        several=",",
+    ),
+    _query("season", "Days of any year, both included, such as 04-01..06-30.", "MM-DD..MM-DD", read=comparisons.season),
+    _query("name", "Product name, exact or with *, or @FILE of names; repeatable.", "NAME", several=",", listed=True),
+    _query("id", "Product id, or @FILE of ids; repeatable.", "ID", read=values.any_id, several=",", listed=True),
     _query(
         "where",
-        "Condition on an attribute, such as 'cloudCover<=20'; repeatable, all must hold.",
+        "Condition on an attribute: 'cloudCover<=20', 'cloudCover 10..20', 'productType in (A, B)'; repeatable, all must hold.",
         "'NAME<=VALUE'",
-        read=values.condition,
+        read=comparisons.conditions,
+        several=";",
+    ),
+    _query(
+        "rule",
+        "Restrictions of which one set must hold: 'platform=SENTINEL-2,product_type=S2MSI2A,cloud_max=20'; repeatable.",
+        "'KEY=VALUE,…'",
+        read=_as_is,
         several=";",
     ),
     _query(
@@ -156,6 +198,21 @@ DOWNLOAD = (
     _download("fail_fast", "Stop at the first product that fails.", read=values.flag, switch="--fail-fast"),
     _download("max_bytes", "Begin no more products after so much, such as 500GB.", "SIZE", read=values.size),
     _download("max_time", "Begin no more products after so long, such as 8h.", "TIME", read=values.span_s),
+    _download(
+        "order",
+        "Order what the archive has on tape (default), or leave it there.",
+        read=values.flag,
+        switch="--order/--no-order",
+    ),
+    _download(
+        "order_wait", "Ask so often whether ordered products are online (default 2m).", "TIME", read=values.span_s
+    ),
+    _download(
+        "order_timeout",
+        "Wait for ordered products until none has come for so long (default 20m).",
+        "TIME",
+        read=values.span_s,
+    ),
     _download("disk_wait", "Wait so long for space on a full disk (default 10min).", "TIME", read=values.span_s),
     _download("dry_run", "Say what would be fetched, and fetch nothing.", read=values.flag, switch="--dry-run"),
     _download("events", "Write every event to this file, one JSON object a line.", "FILE", read=_path),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +43,12 @@ class Layers:
         """What the most important place says of ``path``."""
         return next((layer[path] for layer in self._layers if path in layer), None)
 
-    def read(self, path: str, reader: Callable[[object], Any], several: str | None = None) -> Any:
+    def read(
+        self, path: str, reader: Callable[[object], Any], several: str | None = None, *, listed: bool = False
+    ) -> Any:
         """The decoded value of ``path``, ``None`` where no place gives one; a tuple of them where ``several`` separates many.
+
+        With ``listed`` an ``@FILE``, or ``-`` for stdin, stands for what is on its lines.
 
         Raises:
             SettingsError: it cannot be used. The text begins with where it was given.
@@ -53,7 +59,10 @@ class Layers:
         try:
             if several is None:
                 return reader(given.value)
-            return tuple(dict.fromkeys(reader(each) for each in _each(given.value, several)))
+            pieces = _each(given.value, several)
+            if listed:
+                pieces = chain.from_iterable(_listed(piece, given) for piece in pieces)
+            return tuple(dict.fromkeys(map(reader, pieces)))
         except ValueError as error:
             raise SettingsError(f"{given.label}: {error}") from None
 
@@ -125,6 +134,18 @@ def _each(value: object, separator: str) -> Iterator[object]:
             yield part
 
 
+def _listed(piece: object, given: Given) -> Iterator[object]:
+    """``piece``, or what is on the lines of the file that it names; blank lines and those that begin with # are none."""
+    if piece != "-" and not (isinstance(piece, str) and piece.startswith("@")):
+        yield piece
+        return
+    lines = sys.stdin.read() if piece in {"-", "@-"} else _text(given.folder / Path(str(piece)[1:]).expanduser())
+    found = [line.strip() for line in lines.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if not found:
+        raise SettingsError(f"{given.label} {piece}: there is nothing in it; one a line is meant")
+    yield from found
+
+
 def _options(options: Mapping[str, object], folder: Path) -> dict[str, Given]:
     layer = {}
     for name, value in options.items():
@@ -138,7 +159,8 @@ def _options(options: Mapping[str, object], folder: Path) -> dict[str, Given]:
 
 def _environment(environ: Mapping[str, str], place: str, folder: Path, providers: ProviderKeys) -> dict[str, Given]:
     variables = {name: key.path for name, key in _BY_VARIABLE.items()} | {
-        f"{PREFIX}PROVIDERS__{provider}__{key}".upper(): f"providers.{provider}.{key}"
+        # A shell's names have no hyphens.
+        f"{PREFIX}PROVIDERS__{provider.replace('-', '_')}__{key}".upper(): f"providers.{provider}.{key}"
         for provider, keys in providers.items()
         for key in keys
     }
@@ -156,7 +178,7 @@ def _refuse_near_miss(name: str, variables: Iterable[str], place: str) -> None:
     own = {variable.removeprefix(PREFIX): variable for variable in variables}
     near = nearest(name.removeprefix(PREFIX), own, cutoff=_NEAR)
     if near or name.startswith(PREFIX + "PROVIDERS__"):
-        offered = f"did you mean {own[near[0]]}?" if near else "see [providers.cdse] in the documentation of job files"
+        offered = f"did you mean {own[near[0]]}?" if near else "see 'skyhaul providers' for what can be set"
         raise SettingsError(f"there is no setting {name}{place}; {offered}")
 
 
@@ -203,10 +225,15 @@ def _table(path: Path, section: str, table: Mapping[str, object], names: Sequenc
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise SettingsError(f"there is no file {path}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read ({error})") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path} is not valid TOML: {error}") from None

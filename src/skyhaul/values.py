@@ -1,4 +1,4 @@
-"""Text that people write, turned into values: times, sizes, spans, choices, conditions. Pure.
+"""Text that people write, turned into values: times, sizes, spans, choices. Pure.
 
 What cannot be used raises ``ValueError`` with the end of a sentence; whoever knows where the text came from puts that in front. A value
 that already has its type (from a TOML file or from Python) is taken as it is.
@@ -7,7 +7,7 @@ that already has its type (from a TOML file or from Python) is taken as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from difflib import get_close_matches
 from ipaddress import ip_address
@@ -15,8 +15,7 @@ from math import isfinite
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from skyhaul.model import Attribute, Condition, Operator, stamp
-from skyhaul.vocabulary import TYPES, retired
+from skyhaul.vocabulary import retired
 
 FIRST_YEAR = 1972  # Landsat 1, the oldest mission of these archives
 AHEAD = timedelta(days=366)
@@ -29,20 +28,10 @@ _YEAR_FIRST = re.compile(r"(\d{4})[./-](\d{1,2})[./-](\d{1,2})")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgtp])(i?))?b?(?:/s)?", re.IGNORECASE)
 _SPAN = re.compile(r"(?:\d+(?:\.\d+)?\s*(?:d|h|min|m|s)\s*)+")
 _SPAN_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(d|h|min|m|s)")
-_WHERE = re.compile(r"\s*([A-Za-z][\w:]*)\s*(<=|>=|!=|==|=|<|>)(?!=)\s*(.+?)\s*")
 _TILE = re.compile(r"T?(\d{2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V])")
-_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
+NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
-_OPERATORS: Mapping[str, Operator] = {
-    "=": "eq",
-    "==": "eq",
-    "!=": "ne",
-    "<": "lt",
-    "<=": "le",
-    ">": "gt",
-    ">=": "ge",
-}
 _CHANNELS = ("HH", "HV", "VV", "VH")
 _TRUTH = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
@@ -60,7 +49,7 @@ def whole(low: int = 1, high: int | None = None) -> Callable[[object], int]:
     """Read a whole number from ``low`` to ``high``, both included."""
 
     def read(value: object) -> int:
-        number = _number(value)
+        number = figure(value)
         if number != int(number) or number < low or (high is not None and number > high):
             bounds = f"of {low} or more" if high is None else f"from {low} to {high}"
             raise ValueError(f"{value} is not a whole number {bounds}")
@@ -73,7 +62,7 @@ def between(low: float, high: float) -> Callable[[object], float]:
     """Read a number from ``low`` to ``high``, both included."""
 
     def read(value: object) -> float:
-        number = _number(value)
+        number = figure(value)
         if not low <= number <= high:
             raise ValueError(f"{value} is not between {low:g} and {high:g}")
         return number
@@ -121,7 +110,7 @@ def nearest(written: str, choices: Iterable[str], *, cutoff: float = 0.6) -> lis
 def moment(value: object, *, now: datetime, is_end: bool = False) -> datetime:
     """A point in time, UTC. A day stands for its first moment, as an end for the first moment of the next day; ``30d`` is that long ago."""
     try:
-        found = _moment(value, now, is_end=is_end)
+        found = instant(value, now, is_end=is_end)
     except OverflowError:
         raise ValueError(f"{value} is beyond the calendar") from None
     if found.year < FIRST_YEAR:
@@ -129,6 +118,11 @@ def moment(value: object, *, now: datetime, is_end: bool = False) -> datetime:
     if found > now + AHEAD:
         raise ValueError(f"{value} is more than a year ahead: is the year right?")
     return found
+
+
+def is_day(written: str) -> bool:
+    """Whether a text means a whole day."""
+    return _ISO_DAY.fullmatch(written.strip()) is not None
 
 
 def size(value: object) -> int:
@@ -152,30 +146,12 @@ def span_s(value: object) -> float:
         seconds = sum(float(number) * _SECONDS[unit] for number, unit in _SPAN_PART.findall(value))
     else:
         try:
-            seconds = _number(value)
+            seconds = figure(value)
         except ValueError:
             raise ValueError(f"{value!r} is not a span of time: write 90s, 45min, 2h or 1h30m") from None
     if seconds <= 0:
         raise ValueError(f"{value} is no time at all")
     return seconds
-
-
-def condition(value: object) -> Condition:
-    """A comparison such as ``cloudCover<=20`` or ``orbitDirection=ASCENDING``.
-
-    The value gets the type that the attribute has in the archive; quotes make it text whatever it looks like.
-    """
-    found = _WHERE.fullmatch(text(value))
-    if found is None:
-        raise ValueError(f"{value!r} is not a condition: write attribute, one of = != < <= > >=, value: cloudCover<=20")
-    attribute, operator, written = found.groups()
-    if attribute not in TYPES and (near := nearest(attribute, TYPES, cutoff=0.85)):
-        # CDSE OData: an attribute that does not exist is no error, it matches nothing.
-        raise ValueError(f"the attribute {attribute!r} is unknown; did you mean {' or '.join(near)}?")
-    typed = _typed(attribute, written)
-    if isinstance(typed, str) and TYPES.get(attribute) != "DateTimeOffset" and operator not in {"=", "==", "!="}:
-        raise ValueError(f"{value!r} compares text by {operator}; archives compare text by = and != alone")
-    return Condition(attribute=attribute, operator=_OPERATORS[operator], value=typed)
 
 
 def tile(value: object) -> str:
@@ -202,6 +178,14 @@ def product_id(value: object) -> str:
         return str(UUID(written))
     except ValueError:
         raise ValueError(f"{written!r} is not a product id such as a5b6cf23-37d4-4caa-b41c-0ebb7b786d4f") from None
+
+
+def any_id(value: object) -> str:
+    """A product's id in an archive that may have others than UUIDs, which are written in one way."""
+    try:
+        return product_id(value)
+    except ValueError:
+        return text(value)
 
 
 def url(value: object) -> str:
@@ -238,15 +222,17 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s_-]+", "", name).lower()
 
 
-def _number(value: object) -> float:
+def figure(value: object) -> float:
+    """A number that is finite, from itself or from text."""
     if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value):
         return float(value)
-    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+    if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
         return float(value)
     raise ValueError(f"{value!r} is not a number")
 
 
-def _moment(value: object, now: datetime, *, is_end: bool) -> datetime:
+def instant(value: object, now: datetime, *, is_end: bool = False) -> datetime:
+    """A point in time like :func:`moment`, of whatever year."""
     if isinstance(value, datetime):
         return _utc(value)
     if isinstance(value, date):
@@ -256,7 +242,7 @@ def _moment(value: object, now: datetime, *, is_end: bool) -> datetime:
         return now - timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
     try:
         if _ISO_DAY.fullmatch(written):
-            return _moment(date.fromisoformat(written), now, is_end=is_end)
+            return instant(date.fromisoformat(written), now, is_end=is_end)
         if _ISO_TIME.fullmatch(written):
             return _utc(datetime.fromisoformat(written))
     except ValueError:
@@ -288,31 +274,3 @@ def _day(year: str, month: str, day: str) -> str | None:
         return date(int(year), int(month), int(day)).isoformat()
     except ValueError:
         return None
-
-
-def _typed(attribute: str, written: str) -> Attribute:
-    if len(written) > 1 and written[0] == written[-1] and written[0] in "'\"":
-        return written[1:-1]
-    read = _READERS.get(TYPES.get(attribute, ""), _guessed)
-    return read(written)
-
-
-def _guessed(written: str) -> Attribute:
-    if written.lower() in {"true", "false"}:
-        return written.lower() == "true"
-    if found := _NUMBER.fullmatch(written):
-        return float(written) if found[1] or found[2] else int(written)
-    return written
-
-
-def _instant(written: str) -> str:
-    return stamp(_moment(written, datetime.now(UTC), is_end=False))
-
-
-_READERS: Mapping[str, Callable[[str], Attribute]] = {
-    "String": str,
-    "DateTimeOffset": _instant,
-    "Boolean": flag,
-    "Integer": whole(low=-(2**31), high=2**31),
-    "Double": _number,
-}

@@ -6,8 +6,9 @@ are those of ``/Attributes(<collection>)``; over all collections a name has one 
 
 from __future__ import annotations
 
-from typing import Literal
 from urllib.parse import urlsplit
+
+from skyhaul.model import Kind
 
 COLLECTIONS = (
     "SENTINEL-1",
@@ -35,8 +36,6 @@ COLLECTIONS = (
 CLOUDLESS = frozenset({"SENTINEL-1", "SENTINEL-1-RTC", "SENTINEL-6", "COP-DEM", "SMOS"})
 """Collections without a cloud cover: a condition on it matches nothing."""
 
-Kind = Literal["String", "Integer", "Double", "DateTimeOffset", "Boolean"]
-
 _NAMES: dict[Kind, str] = {
     "Boolean": "sliceProductFlag",
     "DateTimeOffset": "beginningDateTime endingDateTime processingDate productGeneration segmentStartTime",
@@ -62,24 +61,58 @@ _NAMES: dict[Kind, str] = {
 
 TYPES: dict[str, Kind] = {name: kind for kind, names in _NAMES.items() for name in names.split()}
 
-_CDSE = "the Copernicus Data Space, https://dataspace.copernicus.eu"
+PROPERTIES: dict[str, Kind] = {
+    "Id": "String",
+    "Name": "String",
+    "Online": "Boolean",
+    "PublicationDate": "DateTimeOffset",
+    "ModificationDate": "DateTimeOffset",
+    "ContentDate/Start": "DateTimeOffset",
+    "ContentDate/End": "DateTimeOffset",
+}
+"""What every product has; everything else that can be compared is an attribute."""
+
+BASELINE = "processingBaseline"
+"""The attribute that is compared as a number, wherever an archive keeps it."""
+
+_CDSE = "the Copernicus Data Space (--provider cdse), https://dataspace.copernicus.eu"
+_STAC = "https://stac.dataspace.copernicus.eu/v1 (--provider cdse-stac)"
+_OPEN_HUBS = f"closed in October 2023 and replaced by {_CDSE}"
+_PEPS = "retired and replaced by GEODES (--provider geodes), https://geodes.cnes.fr"
 _RETIRED = {
-    "scihub.copernicus.eu": f"closed in October 2023 and replaced by {_CDSE}",
-    "apihub.copernicus.eu": f"closed in October 2023 and replaced by {_CDSE}",
-    "peps.cnes.fr": "retired and replaced by GEODES, https://geodes.cnes.fr",
+    "scihub.copernicus.eu": _OPEN_HUBS,
+    "apihub.copernicus.eu": _OPEN_HUBS,
+    "peps.cnes.fr": _PEPS,
     "catalogue.dataspace.copernicus.eu/resto": (
         "retired on 2 March 2026 and replaced by https://catalogue.dataspace.copernicus.eu/odata/v1"
     ),
-    "catalogue.dataspace.copernicus.eu/stac": "retired and replaced by https://stac.dataspace.copernicus.eu/v1",
+    "catalogue.dataspace.copernicus.eu/stac": f"retired and replaced by {_STAC}",
+    "zipper.dataspace.copernicus.eu": "retired and replaced by https://download.dataspace.copernicus.eu/odata/v1",
+    "finder.creodias.eu": "retired and replaced by https://datahub.creodias.eu/odata/v1 (--provider creodias)",
 }
+_GONE = {
+    "scihub": _OPEN_HUBS,
+    "apihub": _OPEN_HUBS,
+    "peps": _PEPS,
+    "cdse-resto": f"retired on 2 March 2026 and replaced by {_CDSE}",
+    "finder": _RETIRED["finder.creodias.eu"],
+    "zipper": _RETIRED["zipper.dataspace.copernicus.eu"],
+}
+"""Archives that people may still ask for by name."""
 
 
 def retired(url: str) -> str | None:
     """What became of the host of ``url``, where it is known to be gone."""
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
-    for gone, fate in _RETIRED.items():
-        name, _, path = gone.partition("/")
+    for left, fate in _RETIRED.items():
+        name, _, path = left.partition("/")
         if (host == name or host.endswith("." + name)) and parts.path.lstrip("/").startswith(path):
-            return f"{gone} was {fate}"
+            return f"{left} was {fate}"
     return None
+
+
+def gone(name: str) -> str | None:
+    """What became of the archive that is called ``name`` or lived at that host, where it is known to be gone."""
+    fate = _GONE.get(name.lower())
+    return f"{name} was {fate}" if fate else retired(name if "://" in name else f"https://{name}")

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skyhaul import values
-from skyhaul.model import Condition
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
 
@@ -108,49 +107,6 @@ def test_spans(written, seconds):
 def test_no_spans(written):
     with pytest.raises(ValueError, match="time"):
         values.span_s(written)
-
-
-@pytest.mark.parametrize(
-    ("written", "condition"),
-    [
-        ("cloudCover<=20", Condition(attribute="cloudCover", operator="le", value=20.0)),
-        ("relativeOrbitNumber = 22", Condition(attribute="relativeOrbitNumber", operator="eq", value=22)),
-        ("processingBaseline=05.10", Condition(attribute="processingBaseline", operator="eq", value="05.10")),
-        ("sliceProductFlag!=true", Condition(attribute="sliceProductFlag", operator="ne", value=True)),
-        (
-            "processingDate>=2024-01-01",
-            Condition(attribute="processingDate", operator="ge", value="2024-01-01T00:00:00Z"),
-        ),
-        ("somethingOfMine>4", Condition(attribute="somethingOfMine", operator="gt", value=4)),
-        ("somethingOfMine<4.0", Condition(attribute="somethingOfMine", operator="lt", value=4.0)),
-        ("somethingOfMine='4'", Condition(attribute="somethingOfMine", operator="eq", value="4")),
-        ("somethingOfMine=false", Condition(attribute="somethingOfMine", operator="eq", value=False)),
-        ("somethingOfMine=a=b", Condition(attribute="somethingOfMine", operator="eq", value="a=b")),
-    ],
-)
-def test_a_condition_has_the_type_of_its_attribute(written, condition):
-    found = values.condition(written)
-    assert found == condition
-    assert type(found.value) is type(condition.value)
-
-
-@pytest.mark.parametrize(
-    ("written", "sentence"),
-    [
-        ("cloudCover", "write attribute"),
-        ("cloudCover<=", "write attribute"),
-        ("cloudCover<=low", "'low' is not a number"),
-        ("cloudcover<=20", "did you mean cloudCover?"),
-        ("relativeOrbitNumber=2.5", "whole number"),
-        ("tileId>31TCL", "by = and != alone"),
-        ("", "empty"),
-        (5, "not text"),
-    ],
-)
-def test_no_conditions(written, sentence):
-    with pytest.raises(ValueError, match=r"\S") as error:
-        values.condition(written)
-    assert sentence in str(error.value)
 
 
 @pytest.mark.parametrize(("written", "tile"), [("31TCL", "31TCL"), ("T31TCL", "31TCL"), (" t31tcl", "31TCL")])

@@ -8,13 +8,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Protocol
 
 from anyio import BrokenResourceError, CapacityLimiter, create_task_group
 from anyio.streams.memory import MemoryObjectSendStream
 
 from skyhaul.catalogue.asking import Asking
-from skyhaul.catalogue.paging import Completeness, Incomplete
+from skyhaul.catalogue.enumeration import Completeness, Incomplete
 from skyhaul.errors import CatalogueError, RemoteError
 from skyhaul.events import PageRead, ProductFound, SliceFailed, SliceFinished, SlicePlanned
 from skyhaul.model import Product, Query, TimeInterval
@@ -33,26 +32,14 @@ _USUAL = (
     (re.compile(r"S5P_"), ".nc"),
     (re.compile(r"S6[AB]_"), ".SEN6"),
 )
+_UUID = re.compile(r"[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}", re.IGNORECASE)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 Ask = Callable[[Sequence[str]], Awaitable[Page]]
 
 
-class Directory(Catalogue, Protocol):
-    """A catalogue that can be asked for products by their exact names."""
-
-    async def named(self, names: Sequence[str]) -> Page:
-        """The products of these names, at most 100, in any order; those that do not exist are left out.
-
-        Raises:
-            RemoteError: the catalogue did not answer.
-            CatalogueError: its answer does not parse.
-        """
-        ...
-
-
 async def find_named(
-    directory: Directory, names: Iterable[str], *, asking: Asking, out: MemoryObjectSendStream[Product]
+    directory: Catalogue, names: Iterable[str], *, asking: Asking, out: MemoryObjectSendStream[Product]
 ) -> Completeness:
     """Send the product of each name into ``out``, and close it. Of several with one name the latest publication is meant.
 
@@ -69,13 +56,13 @@ async def find_named(
 async def find_ids(
     catalogue: Catalogue, ids: Iterable[str], *, asking: Asking, out: MemoryObjectSendStream[Product]
 ) -> Completeness:
-    """Send the product of each id into ``out``, and close it."""
+    """Send the product of each id into ``out``, and close it. Ids that are UUIDs may be written in capitals."""
 
     def ask(wanted: Sequence[str]) -> Awaitable[Page]:
-        query = Query(provider=asking.host, ids=tuple(each.lower() for each in wanted))
+        query = Query(provider=asking.host, ids=tuple(wanted))
         return catalogue.page(Slice(query=query, interval=TimeInterval()), 0, count=False)
 
-    keys = {each.lower(): each for each in ids}
+    keys = {each.lower(): each.lower() if _UUID.fullmatch(each) else each for each in ids}
     return await _Lookup(ask, lambda product: product.id.lower(), asking, out).run(keys, catalogue.paging.concurrency)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from math import isfinite
@@ -15,11 +16,13 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from skyhaul.catalogue.baselines import number
+from skyhaul.catalogue.slices import bounded, windows
 from skyhaul.errors import SettingsError
-from skyhaul.model import Attribute, Condition, Operator, Query, TimeInterval
+from skyhaul.model import Attribute, Condition, Kind, Operator, Query, TimeInterval
 from skyhaul.protocols import Slice
 from skyhaul.values import meant
-from skyhaul.vocabulary import TYPES, Kind
+from skyhaul.vocabulary import BASELINE, PROPERTIES, TYPES
 
 ATTRIBUTES_ONLY = ("Attributes",)
 ORDERS = {
@@ -28,17 +31,14 @@ ORDERS = {
     "published": "PublicationDate",
     "modified": "ModificationDate",
 }
-PROPERTIES: dict[str, Kind] = {
-    "Id": "String",
-    "Name": "String",
-    "Online": "Boolean",
-    "PublicationDate": "DateTimeOffset",
-    "ModificationDate": "DateTimeOffset",
-    "ContentDate/Start": "DateTimeOffset",
-    "ContentDate/End": "DateTimeOffset",
-}
-"""What is compared as it is; everything else is an attribute."""
+ASKED = frozenset(each.name for each in fields(Query)) - {"names", "where", "season", "rules"}
+"""The fields of a query that the catalogue is always asked for as they are meant; of the others see :func:`leftover`."""
 
+URL_MAX = 7000
+"""Characters of an address, at most. CDSE states no limit; common servers refuse addresses above 8 KiB."""
+
+_SAFE = "$(),:/"
+_NEVER = "ContentDate/Start lt 1900-01-01T00:00:00.000Z"
 _TILE = re.compile(r"T?(\d{1,2})([A-Z]{3})")
 _SATELLITE = re.compile(r"S(?:ENTINEL-)?(\d)([A-D])")
 _MISSION = re.compile(r"S(?:ENTINEL-)?(\d)")
@@ -62,13 +62,13 @@ def page_url(
         *([("$count", "True")] if count else []),
         *(("$expand", each) for each in expand),
     ]
-    return f"{root.rstrip('/')}/Products?{_encoded(options)}"
+    return address(root, "Products", options)
 
 
 def names_url(root: str, *, top: int, expand: Sequence[str] = ATTRIBUTES_ONLY) -> str:
     """Where a list of names is posted to, see :func:`names_body`."""
     options = [("$top", str(top)), *(("$expand", each) for each in expand)]
-    return f"{root.rstrip('/')}/Products/OData.CSC.FilterList?{_encoded(options)}"
+    return address(root, "Products/OData.CSC.FilterList", options)
 
 
 def names_body(names: Iterable[str]) -> bytes:
@@ -79,28 +79,102 @@ def names_body(names: Iterable[str]) -> bytes:
 def filter_text(query: Query, interval: TimeInterval) -> str:
     """The ``$filter`` of ``query`` for sensing starts in ``interval``, not yet encoded; empty where nothing restricts.
 
-    Names with a ``*`` between other characters are asked for too generously: see :func:`name_check`.
+    Rules are asked for in one filter, joined by OR: a product that two of them find then comes once, and ``$count`` counts it once. What
+    cannot be said exactly is asked for too generously: see :func:`leftover`.
 
     Raises:
         SettingsError: a condition cannot be expressed.
     """
+    rules = [" and ".join(_clauses(rule, rule.sensing, within=interval)) for rule in query.rules]
+    either = f"({' or '.join(f'({rule})' for rule in rules)})" if len(rules) > 1 else "".join(rules)
+    return " and ".join(filter(None, (*_clauses(query, interval, within=interval), either if all(rules) else "")))
+
+
+def length(query: Query) -> int:
+    """Characters of the address that asks for ``query``, about."""
+    sensing = TimeInterval(start=query.sensing.start or datetime(1972, 1, 1, tzinfo=UTC), end=query.sensing.end)
+    return 300 + len(quote(filter_text(query, sensing), safe=_SAFE))
+
+
+def leftover(query: Query) -> Query:
+    """What of ``query`` :func:`filter_text` does not ask for exactly: products have to be compared with it.
+
+    That is a name with ``*`` between other characters; a season without a start; a baseline above or below another, and text that has to
+    differ, which OData has no words for. Of several rules all is compared where one of them has such a thing.
+    """
+    rules = [_inexact(rule, _common(rule.sensing, query.sensing)) for rule in query.rules]
+    usual = Query()
+    if not any(rule != usual for rule in rules):
+        left: tuple[Query, ...] = ()
+    else:
+        left = tuple(rules) if len(rules) == 1 else query.rules
+    inexact = _inexact(query, query.sensing)
+    return replace(query, names=inexact.names, where=inexact.where, season=inexact.season, rules=left)
+
+
+def _inexact(fragment: Query, interval: TimeInterval) -> Query:
+    return Query(
+        names=fragment.names if name_check(fragment.names) else (),
+        where=tuple(each for each in fragment.where if not _exact(each, fragment)),
+        season=fragment.season if not bounded(interval, now=datetime.now(UTC)) else None,
+    )
+
+
+def _exact(condition: Condition, fragment: Query) -> bool:
+    if condition.attribute == BASELINE:
+        return _in_names(condition, fragment)
+    kind = condition.kind or TYPES.get(condition.attribute) or _kind(condition.values[0])
+    return condition.operator != "ne" or condition.attribute in PROPERTIES or kind not in {"String", "Boolean"}
+
+
+def _in_names(condition: Condition, fragment: Query) -> bool:
+    """Whether names say the baseline: those of Sentinel-2 do, ``_N0510_``."""
+    return (
+        fragment.collection == "SENTINEL-2"
+        and condition.operator in {"eq", "in"}
+        and all(re.fullmatch(r"\d\d\.\d\d", str(value)) for value in condition.values)
+    )
+
+
+def _common(one: TimeInterval, other: TimeInterval) -> TimeInterval:
+    """The ends of both, the narrower of two."""
+    starts = [each for each in (one.start, other.start) if each]
+    ends = [each for each in (one.end, other.end) if each]
+    start, end = max(starts, default=None), min(ends, default=None)
+    return one if start and end and start >= end else TimeInterval(start=start, end=end)
+
+
+def _clauses(query: Query, interval: TimeInterval, *, within: TimeInterval) -> list[str]:
+    """What has to hold for a query or one of its rules; ``within`` is the slice that is read."""
     names = [_name(pattern) for pattern in query.names]
     clauses = [
         f"Collection/Name eq {_quoted(query.collection)}" if query.collection else "",
         _any(_attribute("productType", "eq", each) for each in query.product_types),
         *_between("ContentDate/Start", interval),
         *_between("PublicationDate", query.published),
-        _any(f"OData.CSC.Intersects(area=geography'SRID=4326;{shape}')" for shape in shapes(query.area or "")),
+        _season(query, _common(interval, within)),
+        _any(
+            f"OData.CSC.Intersects(area=geography'SRID=4326;{shape}')"
+            for shape in shapes(query.area_asked or query.area or "")
+        ),
         _any(_attribute("tileId", "eq", _tile(tile)) for tile in query.tiles),
         *(_attribute(name, operator, value) for name, operator, value in _scalars(query) if value is not None),
         _any(_polarisations(query.polarisation or "")),
         *_platform(query),
         _any(names) if all(names) else "",
         _any(f"Id eq {_quoted(each)}" for each in query.ids),
-        *(_condition(each) for each in query.where),
+        *(_condition(each, query) for each in query.where),
         f"Online eq {_literal('Online', 'Boolean', query.online)}" if query.online is not None else "",
     ]
-    return " and ".join(filter(None, clauses))
+    return [clause for clause in clauses if clause]
+
+
+def _season(query: Query, interval: TimeInterval) -> str:
+    if query.season is None:
+        return ""
+    spans = list(windows(query.season, interval, now=datetime.now(UTC)))
+    each = (" and ".join(_between("ContentDate/Start", span)) for span in spans)
+    return _any(f"({span})" for span in each) or _NEVER
 
 
 def name_check(patterns: Sequence[str]) -> Callable[[str], bool] | None:
@@ -145,8 +219,9 @@ def _members(text: str) -> list[str]:
     return [member.strip() for member in members]
 
 
-def _encoded(options: Sequence[tuple[str, str]]) -> str:
-    return urlencode(options, quote_via=quote, safe="$(),:/")
+def address(root: str, entities: str, options: Sequence[tuple[str, str]]) -> str:
+    """Where ``options`` are asked of a set of entities."""
+    return f"{root.rstrip('/')}/{entities}?{urlencode(options, quote_via=quote, safe=_SAFE)}"
 
 
 def _order(order_by: str) -> str:
@@ -219,19 +294,26 @@ def _name(pattern: str) -> str:
     return f"({' and '.join(clauses)})" if len(clauses) > 1 else "".join(clauses)
 
 
-def _condition(condition: Condition) -> str:
+def _condition(condition: Condition, fragment: Query) -> str:
     name = condition.attribute
+    if name == BASELINE:
+        numbers = [f"{number(value):05.2f}".replace(".", "") for value in condition.values]
+        return _any(f"contains(Name,'_N{each}_')" for each in numbers) if _in_names(condition, fragment) else ""
+    operator: Operator = "eq" if condition.operator == "in" else condition.operator
     kind = PROPERTIES.get(name)
     if kind is None:
-        return _attribute(name, condition.operator, condition.value)
-    return f"{name} {_comparison(name, kind, condition.operator, condition.value)}"
+        return _any(_attribute(name, operator, value, condition.kind) for value in condition.values)
+    return _any(f"{name} {_comparison(name, kind, operator, value)}" for value in condition.values)
 
 
-def _attribute(name: str, operator: Operator, value: Attribute) -> str:
-    kind = TYPES.get(name) or _kind(value)
+def _attribute(name: str, operator: Operator, value: Attribute, stated: Kind | None = None) -> str:
+    kind = stated or TYPES.get(name) or _kind(value)
     cast = f"OData.CSC.{kind}Attribute"
-    comparison = _comparison(name, kind, operator, value)
-    return f"Attributes/{cast}/any(att:att/Name eq {_quoted(name)} and att/{cast}/Value {comparison})"
+    differs = operator == "ne" and kind in {"String", "Boolean"}
+    comparison = _comparison(name, kind, "eq" if differs else operator, value)
+    clause = f"Attributes/{cast}/any(att:att/Name eq {_quoted(name)} and att/{cast}/Value {comparison})"
+    # CDSE OData: text takes eq alone. Products without the attribute pass here, and are seen to afterwards.
+    return f"not {clause}" if differs else clause
 
 
 def _comparison(name: str, kind: Kind, operator: Operator, value: Attribute) -> str:

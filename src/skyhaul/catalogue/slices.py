@@ -7,15 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 
 from skyhaul.errors import CatalogueError
-from skyhaul.model import TimeInterval
+from skyhaul.model import Season, TimeInterval
 from skyhaul.protocols import Slice
 
 PARTS_MAX = 256
 UNITS = (timedelta(seconds=1), timedelta(milliseconds=1), timedelta(microseconds=1))
+
+SEASONS_MAX = 24
+"""Years of a season that are asked for one by one: some 100 characters each."""
+
+AHEAD = timedelta(days=366)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -49,3 +54,35 @@ def cuts(start: datetime, end: datetime, parts: int) -> Iterator[datetime]:
     for number in range(1, parts):
         moment = start + width * number // parts
         yield moment - (moment - _EPOCH) % unit
+
+
+def bounded(interval: TimeInterval, *, now: datetime) -> bool:
+    """Whether the :func:`windows` of a season in ``interval`` are the season and nothing else."""
+    end = interval.end or now + 2 * AHEAD  # a year later it has to hold as well
+    return interval.start is not None and end.year - interval.start.year < SEASONS_MAX
+
+
+def windows(season: Season, interval: TimeInterval, *, now: datetime) -> Iterator[TimeInterval]:
+    """What of ``interval`` lies in ``season``, in order; nothing where none of it does.
+
+    Nothing begins more than a year ahead. Where ``interval`` has no start or is longer than ``SEASONS_MAX`` years, what is older is whole.
+    """
+    end = interval.end or now + AHEAD
+    first = datetime(end.year - SEASONS_MAX + 1, 1, 1, tzinfo=UTC)
+    start = first if interval.start is None else max(interval.start, first)
+    if interval.start is None or interval.start < first:
+        yield TimeInterval(start=interval.start, end=first)
+    for year in range(start.year - 1, end.year + 1):
+        begun = max(start, _midnight(year, season.first))
+        over = min(end, _midnight(year + (season.last < season.first), season.last, after=True))
+        if begun < over:
+            yield TimeInterval(start=begun, end=over)
+
+
+def _midnight(year: int, month_day: tuple[int, int], *, after: bool = False) -> datetime:
+    """Where a day of ``year`` begins, or ends with ``after``; of a February 29 that there is not, where March does."""
+    try:
+        day = date(year, *month_day) + timedelta(days=after)
+    except ValueError:
+        day = date(year, 3, 1)
+    return datetime.combine(day, time(), UTC)

@@ -113,11 +113,15 @@ async def test_a_batch_that_fails_is_named_and_the_others_go_on():
     assert (found.completeness.missing, found.completeness.exit_code) == ((), 5)
 
 
+UUID = "0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f9"
+
+
 async def test_ids_are_found_whatever_their_case():
     there = FakeCatalogue([product(number) for number in range(5)])
-    there.products[0] = Product(id="ab-cd", name="x", provider="cdse", start=EPOCH)
-    found = await looked_up(find_ids, there, ["AB-CD", "00000003", "nowhere"])
-    assert sorted(found.ids) == ["00000003", "ab-cd"]
+    there.products[0] = Product(id=UUID, name="x", provider="cdse", start=EPOCH)
+    there.products[1] = Product(id="S2B_X", name="x", provider="cdse", start=EPOCH)
+    found = await looked_up(find_ids, there, [UUID.upper(), "00000003", "S2B_X", "nowhere"])
+    assert sorted(found.ids) == ["00000003", UUID, "S2B_X"]
     assert found.completeness.missing == ("nowhere",)
 
 

@@ -119,8 +119,17 @@ def test_each_restriction(query, expected):
 WHERE = [
     ("cloudCover", "le", 20, lambda_("Double", "cloudCover", "le 20.0")),
     ("orbitNumber", "gt", 48000.0, lambda_("Integer", "orbitNumber", "gt 48000")),
-    ("processingBaseline", "eq", "05.11", lambda_("String", "processingBaseline", "eq '05.11'")),
-    ("processingBaseline", "ne", "05.11", lambda_("String", "processingBaseline", "ne '05.11'")),
+    ("processorVersion", "eq", "05.11", lambda_("String", "processorVersion", "eq '05.11'")),
+    # Text takes eq alone.
+    ("processorVersion", "ne", "05.11", "not " + lambda_("String", "processorVersion", "eq '05.11'")),
+    ("productType", "in", ("A", "B"), either("productType", "A", "B")),
+    (
+        "relativeOrbitNumber",
+        "in",
+        (8, 22.0),
+        f"({lambda_('Integer', 'relativeOrbitNumber', 'eq 8')} or {lambda_('Integer', 'relativeOrbitNumber', 'eq 22')})",
+    ),
+    ("ContentDate/End", "in", ("2024-09-12T00:00:00Z",), "ContentDate/End eq 2024-09-12T00:00:00.000Z"),
     ("sliceProductFlag", "eq", False, lambda_("Boolean", "sliceProductFlag", "eq false")),
     ("processingDate", "ge", "2024-09-12", lambda_("DateTimeOffset", "processingDate", "ge 2024-09-12T00:00:00.000Z")),
     (

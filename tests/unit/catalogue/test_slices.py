@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyhaul.catalogue.slices import PARTS_MAX, cuts, split
+from skyhaul.catalogue.slices import PARTS_MAX, bounded, cuts, split, windows
 from skyhaul.errors import CatalogueError
-from skyhaul.model import Query, TimeInterval
+from skyhaul.model import Query, Season, TimeInterval
 from skyhaul.protocols import Slice
 
 APRIL = datetime(2024, 4, 1, tzinfo=UTC)
@@ -89,3 +89,51 @@ def test_one_instant_cannot_be_split():
     instant = part(APRIL, APRIL + MICROSECOND)
     with pytest.raises(CatalogueError, match="20000 products begin in the same instant"):
         split(instant, 20_000, 5000, instant.interval)
+
+
+seasons = st.builds(
+    lambda first, last: Season(first=(first.month, first.day), last=(last.month, last.day)),
+    st.dates(date(2024, 1, 1), date(2024, 12, 31)),
+    st.dates(date(2024, 1, 1), date(2024, 12, 31)),
+)
+NOW = datetime(2026, 6, 15, tzinfo=UTC)
+
+
+@given(
+    season=seasons,
+    start=st.datetimes(datetime(2010, 1, 1), datetime(2026, 1, 1)),  # noqa: DTZ001 made aware below
+    length_h=st.integers(1, 24 * 365 * 5),
+    moment_h=st.integers(-24 * 30, 24 * 365 * 6),
+)
+def test_windows_hold_what_is_in_the_season_and_in_the_interval(season, start, length_h, moment_h):
+    start = start.replace(tzinfo=UTC)
+    interval = TimeInterval(start=start, end=start + timedelta(hours=length_h))
+    moment = start + timedelta(hours=moment_h)
+    found = list(windows(season, interval, now=NOW))
+    assert bounded(interval, now=NOW)
+    inside = interval.start <= moment < interval.end and moment in season
+    assert any(each.start <= moment < each.end for each in found) is inside
+    assert all(one.end <= other.start for one, other in pairwise(found))
+
+
+@given(season=seasons, moment=st.datetimes(datetime(1980, 1, 1), datetime(2029, 12, 31)), old=st.booleans())  # noqa: DTZ001 made aware below
+def test_windows_without_a_start_leave_what_is_older_whole(season, moment, old):
+    moment = moment.replace(tzinfo=UTC)
+    start = datetime(1990, 1, 1, tzinfo=UTC) if old else None
+    interval = TimeInterval(start=start, end=datetime(2030, 1, 1, tzinfo=UTC))
+    found = list(windows(season, interval, now=NOW))
+    assert not bounded(interval, now=NOW)
+    inside = any((not each.start or each.start <= moment) and moment < each.end for each in found)
+    assert inside is ((moment in season or moment.year < 2007) and (start is None or moment >= start))
+
+
+def test_windows_without_an_end_go_a_year_ahead():
+    interval = TimeInterval(start=datetime(2024, 6, 1, tzinfo=UTC))
+    assert bounded(interval, now=NOW)
+    found = list(windows(Season(first=(6, 1), last=(6, 30)), interval, now=NOW))
+    assert [each.start.year for each in found] == [2024, 2025, 2026, 2027]
+
+
+def test_a_season_that_does_not_touch_the_interval_has_no_windows():
+    march = TimeInterval(start=datetime(2024, 3, 1, tzinfo=UTC), end=datetime(2024, 4, 1, tzinfo=UTC))
+    assert list(windows(Season(first=(7, 1), last=(8, 31)), march, now=NOW)) == []
