@@ -24,6 +24,12 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The ledger of accounts is the tests' own."""
+    os.environ["SKYHAUL_ACCOUNTS"] = str(tmp_path_factory.mktemp("state") / "accounts.db")
+
+
+@pytest.fixture(scope="session", autouse=True)
 def blockbuster() -> Iterator[BlockBuster]:
     """Whatever blocks the loop, called by skyhaul on the loop's thread, raises ``BlockingError``."""
     guard = BlockBuster("skyhaul")

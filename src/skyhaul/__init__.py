@@ -23,6 +23,7 @@ from skyhaul.version import __version__
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from skyhaul import select
     from skyhaul.credentials import Credentials
     from skyhaul.errors import (
         AccessDenied,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         SkyhaulError,
     )
     from skyhaul.events import Event, Meter
+    from skyhaul.frames import from_dataframe, to_dataframe, to_geodataframe
     from skyhaul.model import Checksum, Product, ProductResult, Query, Report, TimeInterval
     from skyhaul.planning import Plan
     from skyhaul.protocols import Emit
@@ -63,7 +65,11 @@ __all__ = [
     "TimeInterval",
     "Wanted",
     "__version__",
+    "from_dataframe",
     "open",
+    "select",
+    "to_dataframe",
+    "to_geodataframe",
 ]
 
 _HOMES = {
@@ -79,6 +85,7 @@ _HOMES = {
         "SkyhaulError",
     ],
     "events": ["Event", "Meter"],
+    "frames": ["from_dataframe", "to_dataframe", "to_geodataframe"],
     "model": ["Checksum", "Product", "ProductResult", "Query", "Report", "TimeInterval"],
     "planning": ["Plan"],
     "runtime": ["Haul", "Wanted"],
@@ -87,6 +94,8 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
+    if name == "select":
+        return import_module("skyhaul.select")
     if name not in _HOME:
         raise AttributeError(f"module 'skyhaul' has no attribute {name!r}")
     return getattr(import_module(f"skyhaul.{_HOME[name]}"), name)
@@ -127,4 +136,6 @@ def _told(options: Mapping[str, object], credentials: Credentials | None) -> tup
     from skyhaul import settings  # noqa: PLC0415 likewise
 
     told = settings.load(options)
-    return told, credentials or accounts.load(told.provider.token_url)
+    from skyhaul.providers import find  # noqa: PLC0415 likewise
+
+    return told, credentials or accounts.load(told.provider.token_url, account=find(told.query.provider).account)

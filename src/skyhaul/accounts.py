@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -27,12 +28,18 @@ from skyhaul.limits import Allowance
 
 BEAT_S = 1.0
 STALE_S = 10.0
+MINUTE_S = 61.0
 HOURS = 30 * 24
+_HERE = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:12]
+LESSON_S = 7 * 24 * 3600.0
+"""What was learnt about an archive is tried again after a week."""
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS leases (account TEXT NOT NULL, holder TEXT NOT NULL, since_s REAL NOT NULL, wanted INTEGER NOT NULL,
-    held INTEGER NOT NULL, beat_s REAL NOT NULL, PRIMARY KEY (account, holder)) WITHOUT ROWID;
+    held INTEGER NOT NULL, requests INTEGER NOT NULL, beat_s REAL NOT NULL, PRIMARY KEY (account, holder)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS transfers (account TEXT NOT NULL, hour INTEGER NOT NULL, bytes INTEGER NOT NULL,
     PRIMARY KEY (account, hour)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS lessons (account TEXT PRIMARY KEY, counted_s REAL NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -60,10 +67,16 @@ def shares(streams: int, wanted: Mapping[str, int]) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What the ledger says: the streams this process may hold, how many processes share the account, bytes of the last 30 days."""
+    """What the ledger says to one process of an account.
+
+    The streams it may hold, how many processes there are and what the others sent in the last minute, the bytes of the last 30 days, and
+    whether one of them has found that requests which wait count as streams.
+    """
 
     granted: int
     processes: int
+    requests_of_others: int
+    counted: bool
     bytes_30_days: int
 
 
@@ -74,7 +87,7 @@ class Ledger:
         self._account = account
         self._streams = streams
         self._clock = clock
-        self._holder = f"{os.getpid()}-{uuid4().hex[:8]}"
+        self._holder = f"{_HERE}:{os.getpid()}:{uuid4().hex[:8]}"
         self._path = path
         with _explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,41 +98,56 @@ class Ledger:
             )  # leases outlive no power cut, and a lost hour of transfers is no harm
             self._db.executescript(SCHEMA)
 
-    def beat(self, *, wanted: int, held: int, transferred: int) -> Standing:
-        """Say what this process could use and holds, and book what it transferred since the last beat.
+    def beat(self, *, wanted: int, held: int, transferred: int, requests: int = 0, counted: bool = False) -> Standing:
+        """Say what this process could use and holds, sent in the last minute, transferred since the last beat, and has learnt.
 
         Raises:
             JournalError: the ledger cannot be used.
         """
         now = self._clock()
         with _explained(self._path), self._alone() as db:
-            db.execute("DELETE FROM leases WHERE beat_s < ?", (now - STALE_S,))
+            db.execute("DELETE FROM leases WHERE beat_s < ?", (now - MINUTE_S,))
+            db.execute("DELETE FROM lessons WHERE counted_s < ?", (now - LESSON_S,))
             db.execute(
-                "INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET wanted = excluded.wanted, beat_s = excluded.beat_s",
-                (self._account, self._holder, now, wanted, held, now),
+                "INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET wanted = excluded.wanted, "
+                "requests = excluded.requests, beat_s = excluded.beat_s",
+                (self._account, self._holder, now, wanted, held, requests, now),
             )
             rows = db.execute(
-                "SELECT holder, wanted, held FROM leases WHERE account = ? ORDER BY since_s, holder", (self._account,)
+                "SELECT holder, wanted, held, requests, held + wanted > 0 AND beat_s > ? FROM leases WHERE account = ? "
+                "ORDER BY since_s, holder",
+                (now - STALE_S, self._account),
             ).fetchall()
-            share = shares(self._streams, {holder: wants for holder, wants, _ in rows})[self._holder]
-            others = sum(holds for holder, _, holds in rows if holder != self._holder)
+            alive = {
+                holder: (wants, holds)
+                for holder, wants, holds, _, lives in rows
+                if holder == self._holder or (lives and not _dead(holder))
+            }
+            others = sum(holds for holder, (_, holds) in alive.items() if holder != self._holder)
+            share = shares(self._streams, {holder: wants for holder, (wants, _) in alive.items()})[self._holder]
             granted = min(share, max(0, self._streams - others))
             # What is granted counts as held from now on, and what is still held until it is given back.
             db.execute(
                 "UPDATE leases SET held = ? WHERE account = ? AND holder = ?",
                 (max(granted, held), self._account, self._holder),
             )
-            return Standing(granted=granted, processes=len(rows), bytes_30_days=self._booked(db, transferred, now))
-
-    def bytes_30_days(self) -> int:
-        """What was transferred in the last 30 days."""
-        with _explained(self._path), self._alone() as db:
-            return self._booked(db, 0, self._clock())
+            if counted:
+                db.execute("INSERT OR IGNORE INTO lessons VALUES (?, ?)", (self._account, now))
+            lesson = "SELECT 1 FROM lessons WHERE account = ? AND counted_s > ?"
+            return Standing(
+                counted=db.execute(lesson, (self._account, now - LESSON_S)).fetchone() is not None,
+                granted=granted,
+                processes=len(alive),
+                requests_of_others=sum(sent for holder, _, _, sent, _ in rows if holder != self._holder),
+                bytes_30_days=self._booked(db, transferred, now),
+            )
 
     def close(self) -> None:
-        """Give every stream back."""
+        """Give every stream back. What was sent in the last minute is remembered for one more."""
         with _explained(self._path):
-            self._db.execute("DELETE FROM leases WHERE account = ? AND holder = ?", (self._account, self._holder))
+            self._db.execute(
+                "UPDATE leases SET wanted = 0, held = 0 WHERE account = ? AND holder = ?", (self._account, self._holder)
+            )
             self._db.close()
 
     def _booked(self, db: sqlite3.Connection, transferred: int, now: float) -> int:
@@ -145,6 +173,20 @@ class Ledger:
         self._db.execute("COMMIT")
 
 
+def _dead(holder: str) -> bool:
+    """Whether a process of this machine is no more: it need not be waited for."""
+    machine, pid, _ = holder.rsplit(":", 2)
+    if machine != _HERE:
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False
+
+
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
     try:
@@ -156,21 +198,65 @@ def _explained(path: Path) -> Iterator[None]:
         ) from error
 
 
+def spent_bytes(account: str | None) -> int | None:
+    """What ``account`` transferred in the last 30 days; ``None`` where nobody kept count.
+
+    Raises:
+        JournalError: the ledger cannot be used.
+    """
+    path = default_path()
+    if account is None or not path.is_file():
+        return None
+    ledger = Ledger(path, account, streams=0)
+    try:
+        return ledger.beat(wanted=0, held=0, transferred=0).bytes_30_days
+    finally:
+        ledger.close()
+
+
+@asynccontextmanager
+async def shared(account: str | None, allowance: Allowance, meter: Meter) -> AsyncIterator[None]:
+    """Keep ``allowance`` within what the other processes leave of the account's, for as long as the block lasts.
+
+    Without an account there is nothing to share; ``SKYHAUL_ACCOUNTS=off`` leaves each process to itself.
+
+    Raises:
+        JournalError: the ledger cannot be used.
+    """
+    if account is None or os.environ.get("SKYHAUL_ACCOUNTS") == "off":
+        yield
+        return
+    ledger = await to_thread.run_sync(lambda: Ledger(default_path(), account, streams=allowance.connections))
+    allowance.grant(0)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(keep, ledger, allowance, meter)
+        yield
+        tasks.cancel_scope.cancel()
+
+
 async def keep(ledger: Ledger, allowance: Allowance, meter: Meter) -> None:
     """Keep the allowance within what the ledger grants, for as long as the run lasts."""
     booked = 0
+
+    async def beat(*, wanted: int, held: int) -> Standing:
+        nonlocal booked
+        received, booked = meter.received_bytes - booked, meter.received_bytes
+        sent = allowance.requests_last_minute
+        counted = allowance.forecast.counted
+        return await to_thread.run_sync(
+            lambda: ledger.beat(wanted=wanted, held=held, transferred=received, requests=sent, counted=counted)
+        )
+
     try:
         while True:
-            received = meter.received_bytes
-            standing = await to_thread.run_sync(
-                lambda: ledger.beat(wanted=allowance.wanted, held=allowance.held, transferred=received - booked)  # noqa: B023 awaited here
+            standing = await beat(wanted=allowance.wanted, held=allowance.held)
+            meter.bytes_30_days, meter.processes = standing.bytes_30_days, standing.processes
+            allowance.forecast.counted |= standing.counted
+            allowance.grant(
+                standing.granted, alone=standing.processes == 1, requests_of_others=standing.requests_of_others
             )
-            booked = received
-            meter.bytes_30_days = standing.bytes_30_days
-            meter.processes = standing.processes
-            allowance.grant(standing.granted)
             await anyio.sleep(BEAT_S)
     finally:
         with anyio.CancelScope(shield=True):
-            await to_thread.run_sync(lambda: ledger.beat(wanted=0, held=0, transferred=meter.received_bytes - booked))
+            await beat(wanted=0, held=0)
             await to_thread.run_sync(ledger.close)

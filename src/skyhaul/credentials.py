@@ -1,7 +1,7 @@
 """Who the user is to an archive: environment, then ``.env``, netrc, keyring; never the command line, never printed.
 
 Netrc is the usual file (``$NETRC``, else ``~/.netrc``); the machine is the host of the token address. The keyring is asked where the
-package is installed, for the service ``skyhaul:cdse`` and the name of the variable: ``keyring set skyhaul:cdse CDSE_PASSWORD``.
+package is installed, for the service of the account and the name of the variable: ``keyring set skyhaul:cdse CDSE_PASSWORD``.
 """
 
 from __future__ import annotations
@@ -16,23 +16,21 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote, quote_plus, urlsplit
 
+from skyhaul.archives import ANYONE, COPERNICUS, Account
 from skyhaul.errors import AccessDenied, SettingsError
 from skyhaul.layers import dotenv
 
-ACCOUNT_URL = "https://dataspace.copernicus.eu"
-KEYS_URL = "https://eodata-s3keysmanager.dataspace.copernicus.eu/"
-
-_VARIABLES = {
-    "username": "CDSE_USERNAME",
-    "password": "CDSE_PASSWORD",
-    "totp_secret": "CDSE_TOTP_SECRET",
-    "s3_access_key": "CDSE_S3_ACCESS_KEY",
-    "s3_secret_key": "CDSE_S3_SECRET_KEY",
-    "client_id": "CDSE_CLIENT_ID",
-    "client_secret": "CDSE_CLIENT_SECRET",
-}
+_FIELDS = (
+    "username",
+    "password",
+    "totp_secret",
+    "s3_access_key",
+    "s3_secret_key",
+    "client_id",
+    "client_secret",
+    "api_key",
+)
 _AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-_SERVICE = "skyhaul:cdse"
 _HIDDEN = "***"
 _SHORTEST_SECRET = 4
 _BASE32 = re.compile(r"[A-Z2-7]+=*")
@@ -40,9 +38,9 @@ _BASE32 = re.compile(r"[A-Z2-7]+=*")
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Credentials:
-    """What opens the Copernicus Data Space: a login for zips, a pair of keys for S3, a client for Sentinel Hub. Any may be missing.
+    """What opens an archive: a login, a pair of keys for S3, a client for Sentinel Hub, a key of its own. Any may be missing.
 
-    ``warnings`` are sentences for the user, free of secrets.
+    ``warnings`` are sentences for the user, free of secrets. ``account`` says what the archive takes and how a user sets it.
     """
 
     username: str | None = None
@@ -52,16 +50,23 @@ class Credentials:
     s3_secret_key: str | None = None
     client_id: str | None = None
     client_secret: str | None = None
+    api_key: str | None = None
     warnings: tuple[str, ...] = ()
+    account: Account = COPERNICUS
 
     def __repr__(self) -> str:
-        given = [name for name in _VARIABLES if getattr(self, name)]
+        given = [name for name in _FIELDS if getattr(self, name)]
         return f"Credentials({', '.join(given)}: hidden)" if given else "Credentials()"
 
     @property
     def login(self) -> bool:
-        """Whether zips can be downloaded."""
+        """Whether there is a user and a password."""
         return bool(self.username and self.password)
+
+    @property
+    def enough(self) -> bool:
+        """Whether the archive lets in who has these."""
+        return not self.account.needed or bool(self.api_key if self.account.way == "header" else self.login or self.s3)
 
     @property
     def s3(self) -> bool:
@@ -71,7 +76,7 @@ class Credentials:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Everything that must never be shown, the names of accounts included."""
-        return tuple(value for name in _VARIABLES if (value := getattr(self, name)))
+        return tuple(value for name in _FIELDS if (value := getattr(self, name)))
 
     def require_login(self) -> tuple[str, str]:
         """The username and the password.
@@ -82,7 +87,7 @@ class Credentials:
         if self.username and self.password:
             return self.username, self.password
         raise AccessDenied(
-            f"{_missing(self, 'username', 'password')} to download over HTTP; accounts are made at {ACCOUNT_URL}"
+            f"{self._missing('username', 'password')} to download over HTTP; accounts are made at {self.account.made_at}"
         )
 
     def require_s3(self) -> tuple[str, str]:
@@ -94,30 +99,53 @@ class Credentials:
         if self.s3_access_key and self.s3_secret_key:
             return self.s3_access_key, self.s3_secret_key
         raise AccessDenied(
-            f"{_missing(self, 's3_access_key', 's3_secret_key')} to download over S3; keys are made at {KEYS_URL}"
+            f"{self._missing('s3_access_key', 's3_secret_key')} to download over S3; keys are made at {self.account.keys_at}"
         )
 
+    def require_key(self) -> str:
+        """The archive's own key.
 
-def _missing(credentials: Credentials, first: str, second: str) -> str:
-    names = {name: _VARIABLES[name] for name in (first, second)}
-    absent = [variable for name, variable in names.items() if not getattr(credentials, name)]
-    if len(absent) == 1:
-        present = next(variable for variable in names.values() if variable not in absent)
+        Raises:
+            AccessDenied: it is missing; says which variable to set and where keys are made.
+        """
+        if self.api_key:
+            return self.api_key
+        raise AccessDenied(
+            f"set {self.account.variable('api_key')} to download; keys are made at {self.account.keys_at}"
+        )
+
+    def require(self) -> None:
+        """See that there is what lets a download in.
+
+        Raises:
+            AccessDenied: there is not.
+        """
+        if self.account.way == "header":
+            self.require_key()
+        else:
+            self.require_login()
+
+    def _missing(self, *names: str) -> str:
+        absent = [self.account.variable(name) for name in names if not getattr(self, name)]
+        if len(absent) == len(names):
+            return "set " + " and ".join(absent)
+        present = next(self.account.variable(name) for name in names if getattr(self, name))
         return f"{present} is set but {absent[0]} is not: set it"
-    return f"set {absent[0]} and {absent[1]}"
 
 
 def load(
     token_url: str,
     *,
+    account: Account | None = COPERNICUS,
     environ: Mapping[str, str] | None = None,
     folder: Path | None = None,
     keyring: bool = True,
 ) -> Credentials:
-    """Gather the credentials of the Copernicus Data Space. Netrc and the AWS variables give a whole pair or nothing.
+    """Gather the credentials of an account. Netrc and the AWS variables give a whole pair or nothing.
 
     Args:
         token_url: where the login goes; its host is looked up in netrc.
+        account: what the archive takes; ``None`` where it takes nothing.
         environ: in place of the process environment.
         folder: the working folder, which may hold ``.env``.
         keyring: whether to ask the keyring for what is still missing.
@@ -127,23 +155,35 @@ def load(
     """
     environment = os.environ if environ is None else environ
     variables = {**dotenv(folder or Path()), **{name: value for name, value in environment.items() if value.strip()}}
-    found = {name: variables[variable].strip() for name, variable in _VARIABLES.items() if variables.get(variable)}
+    if account is None:
+        return Credentials(account=ANYONE)
+    found = {name: value for name in account.takes if (value := _first(variables, _spellings(account, name)))}
     warnings: list[str] = []
-    if not {"s3_access_key", "s3_secret_key"} & set(found) and all(variables.get(name) for name in _AWS):
+    aws = all(variables.get(name) for name in _AWS)
+    if account.s3 and aws and not {"s3_access_key", "s3_secret_key"} & set(found):
         found |= zip(("s3_access_key", "s3_secret_key"), (variables[name].strip() for name in _AWS), strict=True)
-    if not {"username", "password"} <= set(found):
+    if "username" in account.takes and not {"username", "password"} <= set(found):
         found |= _from_netrc(urlsplit(token_url).hostname or "", found.get("username"), variables, warnings)
     if keyring and find_spec("keyring") is not None:
-        found |= _from_keyring([name for name in _VARIABLES if name not in found])
-    _check_totp(found.get("totp_secret"))
-    return Credentials(**found, warnings=tuple(warnings))
+        found |= _from_keyring(account, [name for name in account.takes if name not in found])
+    _check_totp(account, found.get("totp_secret"))
+    return Credentials(**found, warnings=tuple(warnings), account=account)
 
 
-def _check_totp(secret: str | None) -> None:
+def _spellings(account: Account, name: str) -> tuple[str, ...]:
+    """The variables that may hold a field, the archive's own first."""
+    return (account.variable(name), *account.also.get(name, ()))
+
+
+def _first(variables: Mapping[str, str], names: Iterable[str]) -> str | None:
+    return next((value for name in names if (value := variables.get(name, "").strip())), None)
+
+
+def _check_totp(account: Account, secret: str | None) -> None:
     if secret and not _BASE32.fullmatch(secret.replace(" ", "").upper()):
         raise SettingsError(
-            "CDSE_TOTP_SECRET is not a TOTP secret: it is the base32 text (A-Z, 2-7) shown when two-factor login is set up, "
-            "not a code of six digits"
+            f"{account.variable('totp_secret')} is not a TOTP secret: it is the base32 text (A-Z, 2-7) shown when two-factor login is set "
+            "up, not a code of six digits"
         )
 
 
@@ -166,13 +206,13 @@ def _from_netrc(host: str, username: str | None, variables: Mapping[str, str], w
     return {"username": login, "password": password} if login and password else {}
 
 
-def _from_keyring(names: Iterable[str]) -> dict[str, str]:
+def _from_keyring(account: Account, names: Iterable[str]) -> dict[str, str]:
     """What the keyring holds; nothing where it is locked or has no backend."""
     import keyring  # noqa: PLC0415 an optional package, and slow to import
     from keyring.errors import KeyringError  # noqa: PLC0415 likewise
 
     try:
-        asked = {name: keyring.get_password(_SERVICE, _VARIABLES[name]) for name in names}
+        asked = {name: keyring.get_password(account.service, account.variable(name)) for name in names}
     except KeyringError:
         return {}
     return {name: value for name, value in asked.items() if value}

@@ -96,6 +96,7 @@ class HostBusy(RemoteError):
         super().__init__(message)
         self.status = status
         self.retry_after_s = retry_after_s
+        self.too_early = False
 
     @property
     def kind(self) -> str:

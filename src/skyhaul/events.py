@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Literal
 
 from skyhaul.model import ProductResult, Report, Route
 
@@ -43,6 +44,21 @@ class SlicePlanned(Event):
 
     slice: str
     replaces: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilteredHere(Event):
+    """The archive cannot be asked for some fields of the query: it gives more, and what does not meet them is left out here."""
+
+    provider: str
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotFound(Event):
+    """Names or ids were looked up that the catalogue does not have."""
+
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +141,15 @@ class TransferFinished(Event):
     bytes: int
     seconds: float
     level: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductOrdered(Event):
+    """An archived product came a step nearer: ``offline`` and waiting to be ordered, ``staging`` once it is, ``online`` at last."""
+
+    product: str
+    name: str
+    state: Literal["offline", "staging", "online"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

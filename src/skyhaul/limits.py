@@ -6,6 +6,7 @@ and STAC downloads together. Clocks are monotonic.
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -26,6 +27,7 @@ WINDOW_S = 61.0
 """A minute and what a request may spend on its way, so that no minute of the server's ever sees more than the limit."""
 
 TICK_S = 0.001
+_TOO_FAST = re.compile(r"request rate|rate limit|too many requests", re.IGNORECASE)
 REST_MAX_S = 10.0
 COOL_FIRST_S = 0.5
 COOL_MAX_S = 60.0
@@ -34,6 +36,10 @@ OPEN_FACTOR = 8
 
 SEEN_S = 15.0
 WATCH_S = 1.0
+LOOK_S = 0.25
+SHARED = 0.9
+"""Of the requests a minute, where others send some too: what they sent in the last second nobody knows yet."""
+
 PROBE_FIRST_S = 10.0
 PROBE_MAX_S = 300.0
 STREAK = 20
@@ -63,6 +69,11 @@ class Allowance:
         self.connections = connections
         self.granted = connections
         """How many of the streams are this process's: others may use the account too."""
+
+        self.alone = True
+        self.requests_of_others = 0
+        """What other processes sent in the last minute."""
+
         self.requests_per_minute = requests_per_minute
         self.rest_s = 0.0
         self.forecast = Forecast()
@@ -162,9 +173,16 @@ class Allowance:
         if self._bytes_due > now:
             await anyio.sleep(self._bytes_due - now)
 
-    def grant(self, streams: int) -> None:
-        """Use so many of the account's streams from now on."""
-        self.granted = streams
+    def grant(self, streams: int, *, alone: bool = True, requests_of_others: int = 0) -> None:
+        """Use so many of the account's streams from now on. Who is not ``alone`` sends nothing early: it might take another's place.
+
+        What refusals taught while there were more or fewer of us is forgotten.
+        """
+        self.requests_of_others = requests_of_others
+        if (streams, alone) == (self.granted, self.alone):
+            return
+        self.granted, self.alone = streams, alone
+        self._bearable, self.rest_s = self.connections, 0.0
         self._moved()
 
     @property
@@ -203,7 +221,7 @@ class Allowance:
 
     def _free_s(self, now: float) -> float:
         """In how many seconds the next request may be sent."""
-        room, lead_s = self.limit, self.forecast.lead_s
+        room, lead_s = self.limit, self.forecast.lead_s if self.alone else 0.0
         if len(self._open) >= (OPEN_FACTOR * room if lead_s else room):
             return inf
         ends = [released + self.rest_s for released in self._released if released + self.rest_s > now]
@@ -219,12 +237,16 @@ class Allowance:
 
     def _refused(self, error: HostBusy, stream: Stream) -> None:
         now = time.monotonic()
-        # Over S3 the same refusal may come as 503 SlowDown.
-        too_many = error.status == HTTPStatus.TOO_MANY_REQUESTS or "Max session" in str(error)
+        said = str(error)
+        # CDSE: 429 over HTTP, 503 SlowDown over S3; both are also what too many requests a minute are answered with.
+        too_fast = _TOO_FAST.search(said) is not None
+        too_many = not too_fast and (error.status == HTTPStatus.TOO_MANY_REQUESTS or "Max session" in said)
         if too_many and stream.early:
+            error.too_early = True
             self.forecast.missed()
             return
-        self._adapt(stream, now, too_many=too_many)
+        if not too_fast:
+            self._adapt(stream, now, too_many=too_many)
         self._streak = 0
         self._cool(error, now)
 
@@ -259,7 +281,8 @@ class Allowance:
     def _cool(self, error: HostBusy, now: float) -> None:
         """Leave the host alone."""
         wait_s = error.retry_after_s or self._cool_s
-        self._cool_s = min(COOL_MAX_S, self._cool_s * 2)
+        if now >= self._quiet_until:  # those that are refused together are one refusal
+            self._cool_s = min(COOL_MAX_S, self._cool_s * 2)
         if now + wait_s > self._quiet_until:
             self._quiet_until = now + wait_s
             if self._cooled is not None:
@@ -267,9 +290,13 @@ class Allowance:
 
     def _wait_s(self, now: float) -> float:
         self._forget(now)
-        full = self.requests_per_minute is not None and len(self._requests) >= self.requests_per_minute
-        turn_s = max(self._requests[0] + WINDOW_S - now, TICK_S) if full else 0.0
-        return max(self._quiet_until - now, turn_s)
+        limit = self.requests_per_minute
+        if limit is not None and self.requests_of_others:
+            limit = int(limit * SHARED) - self.requests_of_others
+        full = limit is not None and len(self._requests) >= limit
+        oldest_s = self._requests[0] if self._requests else now
+        turn_s = max(oldest_s + WINDOW_S - now, TICK_S) if full else 0.0
+        return max(self._quiet_until - now, min(turn_s, LOOK_S) if self.requests_of_others else turn_s)
 
     def _forget(self, now: float) -> None:
         while self._requests and self._requests[0] < now - WINDOW_S:

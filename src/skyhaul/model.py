@@ -14,7 +14,8 @@ Attribute = str | int | float | bool
 Geometry = Mapping[str, Any]
 """A GeoJSON geometry: ``type`` and ``coordinates``, longitude first."""
 
-Operator = Literal["eq", "ne", "lt", "le", "gt", "ge"]
+Operator = Literal["eq", "ne", "lt", "le", "gt", "ge", "in"]
+Kind = Literal["String", "Integer", "Double", "DateTimeOffset", "Boolean"]
 Route = Literal["http", "s3"]
 Via = Literal["auto", "s3", "http"]
 
@@ -61,11 +62,38 @@ class Checksum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """One comparison of a product's attribute with a typed value."""
+    """One comparison of a product's attribute with a typed value, or with several of which ``in`` wants one.
+
+    ``kind`` is the attribute's type in the archive, where it is not among the known ones. ``processingBaseline`` is compared as a number.
+    """
 
     attribute: str
     operator: Operator
-    value: Attribute
+    value: Attribute | tuple[Attribute, ...]
+    kind: Kind | None = None
+
+    @property
+    def values(self) -> tuple[Attribute, ...]:
+        """What the attribute is compared with."""
+        return self.value if isinstance(self.value, tuple) else (self.value,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Season:
+    """Days of any year, as (month, day), both ends included; across New Year where ``last`` comes before ``first``."""
+
+    first: tuple[int, int]
+    last: tuple[int, int]
+
+    def __str__(self) -> str:
+        (month, day), (last_month, last_day) = self.first, self.last
+        return f"{month:02d}-{day:02d}..{last_month:02d}-{last_day:02d}"
+
+    def __contains__(self, moment: datetime) -> bool:
+        day = (moment.month, moment.day)
+        if self.first <= self.last:
+            return self.first <= day <= self.last
+        return day >= self.first or day <= self.last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +101,9 @@ class Query:
     """What is wanted. Everything left at its default does not restrict.
 
     ``sensing`` bounds the sensing start, ``published`` the publication time. ``area`` is WKT, EPSG:4326, longitude first, valid and
-    closed. ``names`` are exact or hold ``*``. ``where`` are further attribute conditions, joined by AND.
+    closed; where it is too long for a filter, ``area_asked`` is a simpler one that covers it, for archives to be asked. ``names`` are
+    exact or hold ``*``. ``where`` are further attribute conditions, joined by AND. Of ``rules``, fragments of a query, one at least has to
+    hold besides all the rest.
     """
 
     provider: str = "cdse"
@@ -82,6 +112,7 @@ class Query:
     sensing: TimeInterval = field(default_factory=TimeInterval)
     published: TimeInterval = field(default_factory=TimeInterval)
     area: str | None = None
+    area_asked: str | None = None
     area_label: str | None = None
     tiles: tuple[str, ...] = ()
     cloud_min: float | None = None
@@ -95,6 +126,8 @@ class Query:
     names: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
     where: tuple[Condition, ...] = ()
+    season: Season | None = None
+    rules: tuple[Query, ...] = ()
     online: bool | None = None
     latest_version: bool = False
     order_by: str = "start"
@@ -154,7 +187,7 @@ class RemoteObject:
     ``path`` is where it belongs inside the product, relative, as the archive names it (not yet trusted). ``size`` is ``None`` until
     the host says it. ``ranges`` is whether the host serves byte ranges: without them an interrupted object starts again.
     ``archive`` marks the one object that is the whole product: a zip of it, or its only file. ``manifest`` marks the file that lists
-    the others.
+    the others. ``mirrors`` are further addresses of the same bytes, in the order in which they should be tried.
     """
 
     route: Route
@@ -166,6 +199,7 @@ class RemoteObject:
     ranges: bool = True
     archive: bool = False
     manifest: bool = False
+    mirrors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

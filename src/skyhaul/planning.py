@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from skyhaul.archives import ProviderSettings
 from skyhaul.model import Product, Route
-from skyhaul.protocols import Wish
-from skyhaul.providers import routes
-from skyhaul.settings import ProviderSettings
+from skyhaul.protocols import Expected, Wish
 
 WORKING_PRODUCTS = 8
 """Unfinished products that a run keeps beside the finished ones."""
@@ -21,7 +20,8 @@ class Plan:
     """Products, objects, bytes, and the time and room they take.
 
     ``bytes`` sums the sizes that the catalogue states; ``unsized`` products state none. Of products wanted in part the bytes are an upper
-    bound. ``seconds`` is at the archive's limits, without faults. ``by_type`` holds (products, bytes).
+    bound. ``seconds`` is at the archive's limits, without faults. ``by_type`` holds (products, bytes). Of the ``allowance_bytes`` of 30
+    days ``spent_bytes`` were transferred already, by skyhaul on this machine.
     """
 
     products: int = 0
@@ -37,6 +37,7 @@ class Plan:
     in_part: bool = False
     disk_free_bytes: int = 0
     allowance_bytes: int | None = None
+    spent_bytes: int | None = None
     destination: str = ""
 
     @property
@@ -50,38 +51,65 @@ class Plan:
         return self.disk_needed_bytes <= self.disk_free_bytes
 
 
-async def planned(products: AsyncIterable[Product], wish: Wish, road: routes.Road, limits: ProviderSettings) -> Plan:
+@dataclass(slots=True)
+class Totals:
+    """Products added up: how many, how large, of which types. ``by_type`` holds (products, bytes); ``unsized`` state no size."""
+
+    products: int = 0
+    unsized: int = 0
+    bytes: int = 0
+    by_type: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def add(self, product: Product) -> None:
+        """Count a product."""
+        self.products += 1
+        self.unsized += product.size is None
+        self.bytes += product.size or 0
+        kind = product.product_type or "unknown"
+        products, size = self.by_type.get(kind, (0, 0))
+        self.by_type[kind] = (products + 1, size + (product.size or 0))
+
+    def seconds(self, limits: ProviderSettings) -> float | None:
+        """How long the archive takes to hand all of it out, a request for each product; ``None`` where it names no rate."""
+        if limits.bytes_per_s is None:
+            return None
+        return max(self.bytes / limits.bytes_per_s, _waiting_s(self.products, limits.requests_per_minute))
+
+
+async def planned(
+    products: AsyncIterable[Product],
+    wish: Wish,
+    expected: Callable[[Product, Wish], Expected],
+    limits: ProviderSettings,
+) -> Plan:
     """The plan for ``products``; what lies at the destination already is not looked at."""
-    count = objects = offline = unsized = total = largest = 0
+    totals = Totals()
+    objects = offline = largest = 0
     by_route: Counter[Route] = Counter()
-    by_type: dict[str, tuple[int, int]] = {}
     seconds = 0.0
     async for product in products:
-        count += 1
-        size = product.size or 0
+        totals.add(product)
         offline += not product.online
-        unsized += product.size is None
-        total += size
-        largest = max(largest, size)
-        route = routes.choose(product, wish, road)
-        by_route[route] += 1
-        objects += routes.objects(product) if route == "s3" else 1
-        seconds += (routes.seconds_over_s3 if route == "s3" else routes.seconds_as_zip)(product, road)
-        kind = product.product_type or "unknown"
-        products_of, bytes_of = by_type.get(kind, (0, 0))
-        by_type[kind] = (products_of + 1, bytes_of + size)
+        largest = max(largest, product.size or 0)
+        likely = expected(product, wish)
+        by_route[likely.route] += 1
+        objects += likely.objects
+        seconds += likely.seconds
     return Plan(
-        products=count,
+        products=totals.products,
         offline=offline,
-        unsized=unsized,
+        unsized=totals.unsized,
         objects=objects,
-        bytes=total,
+        bytes=totals.bytes,
         largest_bytes=largest,
-        seconds=max(
-            seconds / limits.connections, math.ceil(objects / limits.requests_per_minute - 1) * 60.0 if objects else 0.0
-        ),
+        seconds=max(seconds / limits.connections, _waiting_s(objects, limits.requests_per_minute)),
         routes=dict(by_route),
-        by_type=dict(sorted(by_type.items())),
+        by_type=dict(sorted(totals.by_type.items())),
         in_part=not wish.whole,
         allowance_bytes=limits.bytes_per_30_days,
     )
+
+
+def _waiting_s(requests: int, per_minute: int | None) -> float:
+    """How long so many requests take at least; those of the first minute need not wait."""
+    return 60.0 * math.ceil(requests / per_minute - 1) if requests and per_minute else 0.0

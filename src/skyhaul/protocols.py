@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from skyhaul.events import Event
 from skyhaul.model import ByteRange, Product, Query, RemoteObject, Route, TimeInterval, Via
@@ -16,7 +16,10 @@ Emit = Callable[[Event], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """One reply of a catalogue: its products, the count of the whole slice where asked for, the way to the next page."""
+    """One reply of a catalogue: its products, the count of the whole slice where asked for, the way to the next page.
+
+    ``next_link`` is the catalogue's own business: an address, or whatever else it follows.
+    """
 
     products: tuple[Product, ...]
     total: int | None = None
@@ -25,10 +28,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """A part of a query that is read page by page: its sensing starts lie in ``interval``, half-open."""
+    """A part of a query that is read page by page: its sensing starts lie in ``interval``, half-open.
+
+    ``ordered`` is whether the query's order matters to whoever reads it.
+    """
 
     query: Query
     interval: TimeInterval
+    ordered: bool = False
 
     @property
     def name(self) -> str:
@@ -45,10 +52,46 @@ class Paging:
     concurrency: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkPaging(Paging):
+    """How an archive pages that cannot skip: each page says where the next one is (:meth:`LinkedCatalogue.following`).
+
+    ``sorted`` is whether the products of an ordered slice come in the query's order.
+    """
+
+    deepest_skip: int | None = 0
+    sorted: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Here:
+    """What a catalogue cannot be asked and is left to us: the fields of the query, and whether a product meets them.
+
+    ``edges`` is whether nothing but products at the ends of the query's time is left out: the catalogue's own count is then good enough.
+    ``tells`` is, by field, whether a product says what the field is compared with: where none does, the query cannot be answered.
+    """
+
+    fields: tuple[str, ...]
+    keeps: Callable[[Product], bool]
+    edges: bool = False
+    tells: Mapping[str, Callable[[Product], bool]] = field(default_factory=dict)
+
+
 class Catalogue(Protocol):
     """Where products are found."""
 
-    paging: ClassVar[Paging]
+    @property
+    def paging(self) -> Paging:
+        """How it pages."""
+        ...
+
+    def here(self, query: Query) -> Here | None:
+        """What of ``query`` is filtered here; ``None`` where the catalogue is asked for all of it.
+
+        Raises:
+            SettingsError: the query has something that neither the archive can be asked nor its answers tell.
+        """
+        ...
 
     async def page(self, part: Slice, skip: int, *, count: bool) -> Page:
         """The products of ``part`` from ``skip`` on, in the query's order, those of one moment by id.
@@ -63,6 +106,33 @@ class Catalogue(Protocol):
 
     async def extent(self, query: Query) -> TimeInterval | None:
         """From the first sensing start of the query to just after the last; ``None`` where nothing matches."""
+        ...
+
+    async def named(self, names: Sequence[str]) -> Page:
+        """The products of these names, at most 100, in any order; those that do not exist are left out.
+
+        Raises:
+            RemoteError: the catalogue did not answer.
+            CatalogueError: its answer does not parse.
+        """
+        ...
+
+
+class LinkedCatalogue(Catalogue, Protocol):
+    """A catalogue with :class:`LinkPaging`: its ``page`` gives the first page of a slice, whatever comes after is followed."""
+
+    @property
+    def paging(self) -> LinkPaging:
+        """How it pages."""
+        ...
+
+    async def following(self, part: Slice, link: str) -> Page:
+        """The page that the ``next_link`` of the page before it leads to.
+
+        Raises:
+            RemoteError: the catalogue did not answer.
+            CatalogueError: its answer does not parse.
+        """
         ...
 
 
@@ -80,10 +150,31 @@ class Wish:
         return not self.only and not self.exclude
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What fetching a product is likely to take on one stream, faults left out."""
+
+    route: Route
+    objects: int
+    seconds: float
+
+
 class Provider(Catalogue, Protocol):
     """An archive: its catalogue, and how a product becomes objects."""
 
-    name: ClassVar[str]
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    def expected(self, product: Product, wish: Wish) -> Expected:
+        """What fetching ``product`` would take.
+
+        Raises:
+            AccessDenied: the route that is wished for lacks credentials.
+            SettingsError: there is no such route here.
+        """
+        ...
 
     async def objects(self, product: Product, wish: Wish) -> Sequence[RemoteObject]:
         """What to fetch for ``product``, in the order in which it should be fetched.
@@ -109,7 +200,10 @@ class Body:
 class Source(Protocol):
     """Where the bytes of an object come from."""
 
-    route: Route
+    @property
+    def route(self) -> Route:
+        """The route that it serves."""
+        ...
 
     def read(self, obj: RemoteObject, span: ByteRange | None, *, etag: str | None) -> AbstractAsyncContextManager[Body]:
         """Open ``span`` of ``obj`` (all of it for ``None``) as a stream of chunks.
@@ -178,4 +272,35 @@ class Exchange(Protocol):
         Raises:
             RemoteError: there was no successful answer, or its body broke off while it was read.
         """
+        ...
+
+
+class Listed(Protocol):
+    """A key of a listing."""
+
+    @property
+    def key(self) -> str:
+        """The whole key."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        ...
+
+    @property
+    def etag(self) -> str:
+        """Without quotes."""
+        ...
+
+
+class Lister(Protocol):
+    """Who can list a bucket, and knows where its objects are."""
+
+    def listing(self, bucket: str, prefix: str) -> AsyncIterator[Sequence[Listed]]:
+        """The objects below ``prefix``, a page at a time."""
+        ...
+
+    def url(self, bucket: str, key: str) -> str:
+        """Where the object is."""
         ...

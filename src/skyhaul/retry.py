@@ -82,5 +82,7 @@ class RetryPolicy:
             0, self.wait_initial_s
         )
         error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, HostBusy) and error.too_early:
+            return 0.0  # whoever deals out the streams makes it wait
         asked_s = error.retry_after_s if isinstance(error, HostBusy) and error.retry_after_s else 0.0
         return max(jittered(state), asked_s)

@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import itertools
-import os
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import time, timedelta
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from functools import partial
 
 import anyio
 import anyio.lowlevel
@@ -21,16 +19,20 @@ from anyio import to_thread
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from skyhaul import accounts
 from skyhaul import journal as journals
 from skyhaul.assembly import Assembly, Order
 from skyhaul.catalogue.asking import Asking
+from skyhaul.catalogue.deleted import Deleted, Remembering, explain, find_deleted
+from skyhaul.catalogue.enumeration import Completeness
+from skyhaul.catalogue.finding import countable, find_products
 from skyhaul.catalogue.lookup import find_ids, find_named
-from skyhaul.catalogue.paging import Completeness, enumerate_products
+from skyhaul.compose import Parts, check_credentials, composed, with_profile
 from skyhaul.credentials import Credentials
-from skyhaul.errors import CatalogueError, HostUnreachable, SettingsError, SkyhaulError
+from skyhaul.errors import AccessDenied, CatalogueError, HostUnreachable, SettingsError, SkyhaulError
 from skyhaul.events import (
     Event,
-    HostCooled,
+    FilteredHere,
     Meter,
     ProductFinished,
     ProductFound,
@@ -39,27 +41,22 @@ from skyhaul.events import (
     SliceFailed,
     SliceFinished,
 )
+from skyhaul.explained import Explained
 from skyhaul.journal import Journal
-from skyhaul.limits import OPEN_FACTOR, Allowance
-from skyhaul.model import Product, ProductResult, Query, Report, Route, TimeInterval
-from skyhaul.pipeline import Line, Stopped
+from skyhaul.limits import OPEN_FACTOR
+from skyhaul.model import Product, ProductResult, Query, Report, TimeInterval
+from skyhaul.orders import Book, Ordering, Orders, Stock
+from skyhaul.pipeline import Craft, Line, Stopped
 from skyhaul.planning import Plan, planned
-from skyhaul.protocols import Emit, Slice, Source
-from skyhaul.providers.cdse import Cdse
-from skyhaul.providers.eodata import Eodata
-from skyhaul.providers.routes import Road
-from skyhaul.retry import RetryPolicy
-from skyhaul.settings import DownloadSettings, ProviderSettings, Settings
+from skyhaul.protocols import Catalogue, Emit, Slice
+from skyhaul.providers import find
+from skyhaul.recall import Recalling, Refreshing, recallable
+from skyhaul.settings import DownloadSettings, Settings
 from skyhaul.sources import http
-from skyhaul.sources.auth import Login, TokenSource
-from skyhaul.sources.ranged import RangedSource
 from skyhaul.tally import INTERRUPTED, Tally
 from skyhaul.transfer.engine import Engine
 from skyhaul.transfer.sink import check_writable, free_bytes
 from skyhaul.transfer.space import Space
-
-if TYPE_CHECKING:
-    from skyhaul.sources.s3 import S3
 
 PRODUCTS_QUEUED = 4000
 """A page for each catalogue request in flight, so that a page is handed on at once: some 12 MB."""
@@ -88,21 +85,6 @@ class Wanted:
     given: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What a haul is made of, composed by :func:`opened`."""
-
-    provider: Cdse
-    sources: dict[Route, Source]
-    allowance: Allowance
-    road: Road
-    retry: RetryPolicy
-    meter: Meter
-    emit: Emit
-    tokens: TokenSource | None
-    s3: S3 | None
-
-
 @dataclass(slots=True)
 class _Found:
     """How an enumeration went; known once its products have all been taken."""
@@ -119,7 +101,9 @@ class _Found:
             if not more and first.kind == HostUnreachable.__name__:
                 raise CatalogueError(f"the catalogue could not be read: {first.error}")
             names = "; ".join(map(str, self.completeness.incomplete))
-            raise CatalogueError(f"the catalogue could not be read completely: {names}")
+            refused = self.completeness.exit_code == AccessDenied.exit_code
+            kind = AccessDenied if refused else CatalogueError
+            raise kind(f"the catalogue could not be read completely: {names}")
 
 
 class Haul:
@@ -143,11 +127,39 @@ class Haul:
                 yield self._covering(product)
         found.settle()
 
-    async def count(self) -> int:
-        """How many products the query finds, by the catalogue's own count."""
+    async def count(self, note: Callable[[Product], None] = lambda _: None) -> int:
+        """How many products the query finds: by the catalogue's own count, or counted here where it has none that fits.
+
+        ``note`` is told of the products that were seen on the way: some of them, or all.
+        """
         whole = Slice(query=self.settings.query, interval=self.settings.query.sensing)
-        page = await self._parts.retry.call(lambda: self._parts.provider.page(whole, 0, count=True))
-        return page.total if page.total is not None else len(page.products)
+        provider = self._parts.provider
+        here = provider.here(whole.query)
+        if countable(provider, whole.query) and (here is None or here.edges):
+            page = await self._parts.retry.call(lambda: provider.page(whole, 0, count=True))
+            if page.total is not None:
+                for product in page.products:
+                    note(product)
+                return page.total
+        found, products = self._enumerated(self._parts.emit)
+        count = 0
+        async with products:
+            async for product in _swiftly(products):
+                count += 1
+                note(product)
+        found.settle()
+        return count
+
+    async def deleted(self) -> Sequence[Deleted]:
+        """What matches the query, and the archive has deleted.
+
+        Raises:
+            SettingsError: the archive does not tell.
+        """
+        provider = self._parts.provider
+        if not isinstance(provider, Remembering):
+            raise SettingsError(f"{self._parts.archive.name} does not tell what was deleted: leave --check-deleted out")
+        return await find_deleted(provider, self.settings.query, self._asking(self._parts.emit))
 
     async def plan(self) -> Plan:
         """What a download would do, without doing it: every product is looked up, none is fetched."""
@@ -161,10 +173,12 @@ class Haul:
         found, products = self._enumerated(emit)
         into = self._download.into
         async with products:
-            plan = await planned(_swiftly(products), self._download.wish(), self._parts.road, self.settings.provider)
+            expected = self._parts.provider.expected
+            plan = await planned(_swiftly(products), self._download.wish(), expected, self.settings.provider)
         found.settle()
         free = await to_thread.run_sync(free_bytes, into)
-        return replace(plan, slices=tuple(slices), disk_free_bytes=free, destination=str(into))
+        spent = await to_thread.run_sync(accounts.spent_bytes, self._account) if plan.allowance_bytes else None
+        return replace(plan, slices=tuple(slices), disk_free_bytes=free, spent_bytes=spent, destination=str(into))
 
     async def download(self, wanted: Wanted | None = None, *, handle_signals: bool = False) -> Report:
         """Fetch every product of the query, or those wanted, verified, into the destination; run it again to resume.
@@ -175,7 +189,7 @@ class Haul:
             AccessDenied: credentials for the wanted route are missing.
             SinkError: the destination cannot be written.
         """
-        self._check_credentials()
+        check_credentials(self.settings, self._download, self.credentials)
         into = self._download.into
         await to_thread.run_sync(check_writable, into)
         with unwrapped():
@@ -183,26 +197,36 @@ class Haul:
                 return await self._downloaded(journal, wanted or Wanted(), handle_signals=handle_signals)
 
     async def _downloaded(self, journal: Journal, wanted: Wanted, *, handle_signals: bool) -> Report:
-        tally = Tally(self._download, self._parts.meter, _allowed(self.settings))
+        tally = Tally(self._download, self._parts.meter, self.settings.provider.bytes_per_s)
         found = _Found()
 
         def emit(event: Event) -> None:
             tally.note(event)
             _note_slice(journal, event)
+            if recalling is not None:
+                recalling.heard(event)
             self._parts.emit(event)
 
+        recalling = None if wanted.given else self._recalling(journal, emit)
         await journal.begin_run(title(self.settings.query))
         emit(self._started())
-        line = self._line(journal, tally, emit)
-        feed = self._feed(wanted, found, emit)
+        line, orders = self._line(journal, tally, emit)
+        feed = self._feed(wanted, found, emit, recalling)
+        if orders is not None:
+            feed = _with_orders(feed, orders)
         try:
-            exit_code, stopped = await _ended(line, feed, handle_signals=handle_signals)
+            async with accounts.shared(self._account, self._parts.allowance, self._parts.meter):
+                exit_code, stopped = await _ended(
+                    line, feed, watch=self._parts.allowance.watch, handle_signals=handle_signals
+                )
         except SkyhaulError as error:
             if not tally.verified:
                 raise
             exit_code, stopped = error.exit_code, str(error)
         if found.error is not None:
             raise found.error
+        if orders is not None:
+            orders.give_up(stopped or "the run ended")
         report = tally.report(found.completeness, exit_code=exit_code, stopped=stopped)
         journal.end_run(report)
         emit(RunFinished(report=report))
@@ -211,13 +235,22 @@ class Haul:
     async def check(self) -> Sequence[Check]:
         """Try the catalogue, the login and the S3 keys, each with one small request."""
         parts = self._parts
-        attempts: list[tuple[str, Callable[[], Awaitable[object]]]] = [("catalogue", self.count)]
+        whole = Slice(query=self.settings.query, interval=self.settings.query.sensing)
+        attempts: list[tuple[str, Callable[[], Awaitable[object]]]] = [
+            ("catalogue", lambda: parts.retry.call(lambda: parts.provider.page(whole, 0, count=False)))
+        ]
         if parts.tokens is not None:
             attempts.append(("login", parts.tokens.token))
-        if parts.s3 is not None:
+        if parts.s3 is not None and parts.archive.settings.s3_url:
             s3 = parts.s3
             attempts.append(("s3", lambda: s3.page(BUCKET, "", None, limit=1)))
         return [await _checked(name, attempt) for name, attempt in attempts]
+
+    @property
+    def _account(self) -> str | None:
+        """Whose allowance is spent, as the ledger calls it."""
+        urls, who = self.settings.provider, self.credentials.username or self.credentials.s3_access_key
+        return accounts.account_key(f"{self.settings.query.provider} {urls.token_url} {urls.url}", who) if who else None
 
     def _started(self) -> RunStarted:
         limits = self.settings.provider
@@ -226,13 +259,13 @@ class Haul:
             title=title(self.settings.query),
             destination=str(self._download.into),
             connections=self._parts.allowance.connections,
-            bytes_per_s=float(limits.bytes_per_s_per_connection),
+            bytes_per_s=limits.bytes_per_s_per_connection,
             requests_per_minute=limits.requests_per_minute,
             bytes_per_30_days=limits.bytes_per_30_days,
             max_bytes_per_s=self._download.max_rate,
         )
 
-    def _line(self, journal: Journal, tally: Tally, emit: Emit) -> Line:
+    def _line(self, journal: Journal, tally: Tally, emit: Emit) -> tuple[Line, Orders | None]:
         parts, wanted = self._parts, self._download
         space = Space(wanted.into, patience_s=wanted.disk_wait_s, emit=emit)
         journal.insist = space.insist
@@ -245,15 +278,8 @@ class Haul:
             meter=parts.meter,
             emit=emit,
         )
-        order = Order(
-            destination=wanted.into,
-            wish=wanted.wish(),
-            layout=wanted.layout,
-            extract=wanted.extract,
-            keep_archive=wanted.keep_archive,
-            require_verified=wanted.require_verified,
-        )
-        craft = Assembly(
+        order = self._order()
+        craft: Craft = Assembly(
             order=order,
             provider=parts.provider,
             engine=engine,
@@ -266,29 +292,70 @@ class Haul:
             login=parts.tokens.token if parts.tokens else None,
         )
 
-        def settle(result: ProductResult) -> None:
+        hint = replace(self._asking(emit), retry=replace(parts.retry, attempts=2))
+        craft = Explained(craft, partial(explain, catalogue=parts.provider, asking=hint))
+        craft = Refreshing(craft, parts.provider, self._asking(emit))
+
+        def conclude(result: ProductResult) -> None:
             if result.state in {"failed", "offline"}:
                 journal.product(result, order.key)
             emit(ProductFinished(result=result))
-            tally.check()
 
+        def settle(result: ProductResult) -> None:
+            if orders is None or not orders.keeps(result.id):
+                conclude(result)
+                tally.check()
+            if orders is not None:
+                orders.settled(result)
+
+        orders = None
+        if wanted.order and isinstance(parts.provider, Stock):
+            orders = Orders(
+                stock=parts.provider,
+                book=Book(journal),
+                allowance=parts.allowance,
+                emit=emit,
+                settle=conclude,
+                check=tally.check,
+                wait_s=wanted.order_wait_s,
+                patience_s=wanted.order_timeout_s,
+            )
+            craft = Ordering(craft, orders)
         # More workers than streams: while some open or seal their files, and some wait for an answer, others use the streams.
         streams = parts.allowance.connections
-        return Line(
+        line = Line(
             craft,
             workers=dict.fromkeys(parts.sources, OPEN_FACTOR * streams),
             products_at_once=3 * streams,
             settle=settle,
         )
+        return line, orders
 
-    def _feed(self, wanted: Wanted, found: _Found, emit: Emit) -> Feed:
+    def _order(self) -> Order:
+        wanted = self._download
+        return Order(
+            destination=wanted.into,
+            wish=wanted.wish(),
+            layout=wanted.layout,
+            extract=wanted.extract,
+            keep_archive=wanted.keep_archive,
+            require_verified=wanted.require_verified,
+        )
+
+    def _recalling(self, journal: Journal, emit: Emit) -> Recalling | None:
+        """The catalogue with what the journal remembers of it, where the query is one that it can be remembered for."""
+        provider, query = self._parts.provider, self.settings.query
+        if not recallable(provider, query) or not countable(provider, query):
+            return None
+        return Recalling(provider, journal, self._order().key, self._asking(emit))
+
+    def _feed(self, wanted: Wanted, found: _Found, emit: Emit, recalling: Recalling | None = None) -> Feed:
         async def from_catalogue(out: MemoryObjectSendStream[Product]) -> None:
-            await self.enumerate(out, found, emit)
+            await self.enumerate(out, found, emit, recalling or self._parts.provider)
 
         async def looked_up(out: MemoryObjectSendStream[Product]) -> None:
-            asking = Asking(host=self.settings.query.provider, retry=self._parts.retry, emit=emit)
             with unwrapped(), _while_taken():
-                found.completeness = await given(out, asking)
+                found.completeness = await given(out, self._asking(emit))
 
         async def given(out: MemoryObjectSendStream[Product], asking: Asking) -> Completeness:
             async with out:
@@ -305,6 +372,9 @@ class Haul:
 
         return looked_up if wanted.given else from_catalogue
 
+    def _asking(self, emit: Emit) -> Asking:
+        return Asking(host=self.settings.query.provider, retry=self._parts.retry, emit=emit)
+
     @property
     def _download(self) -> DownloadSettings:
         if self.settings.download is None:
@@ -319,32 +389,45 @@ class Haul:
 
         return replace(product, coverage=coverage(area, product.footprint))
 
-    def _check_credentials(self) -> None:
-        via = self._download.via
-        if via == "s3" or (via == "auto" and not self._download.wish().whole):
-            self.credentials.require_s3()
-        elif via == "http" or not self.credentials.s3:
-            self.credentials.require_login()
-
     def _enumerated(self, emit: Emit) -> tuple[_Found, MemoryObjectReceiveStream[Product]]:
         send, receive = anyio.create_memory_object_stream[Product](PRODUCTS_QUEUED)
         found = _Found()
-        self._tasks.start_soon(self.enumerate, send, found, emit)
+        self._tasks.start_soon(self.enumerate, send, found, emit, self._parts.provider)
         return found, receive
 
-    async def enumerate(self, out: MemoryObjectSendStream[Product], found: _Found, emit: Emit) -> None:
+    async def enumerate(
+        self, out: MemoryObjectSendStream[Product], found: _Found, emit: Emit, catalogue: Catalogue
+    ) -> None:
         """Page through the catalogue; expected failures are left in ``found``."""
         stack, query = self._parts, self.settings.query
         try:
-            with unwrapped(), _while_taken():
-                found.completeness = await enumerate_products(
-                    stack.provider, query, retry=stack.retry, emit=emit, out=out, ordered=query.order_by != "start"
-                )
+            async with out:  # whoever waits for products is let go, whatever comes
+                here = catalogue.here(query)
+                if here is not None and here.fields:
+                    emit(FilteredHere(provider=query.provider, fields=here.fields))
+                with unwrapped(), _while_taken():
+                    found.completeness = await find_products(
+                        catalogue, query, retry=stack.retry, emit=emit, out=out, ordered=query.order_by != "start"
+                    )
         except SkyhaulError as error:
             found.error = error
 
 
-async def _ended(line: Line, feed: Feed, *, handle_signals: bool) -> tuple[int | None, str | None]:
+def _with_orders(feed: Feed, orders: Orders) -> Feed:
+    """The feed, with what was ordered coming again once it is online."""
+
+    async def both(out: MemoryObjectSendStream[Product]) -> None:
+        send, receive = anyio.create_memory_object_stream[Product](PRODUCTS_QUEUED)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(feed, send)
+            await orders.run(receive, out)
+
+    return both
+
+
+async def _ended(
+    line: Line, feed: Feed, *, watch: Callable[[], Coroutine[object, object, None]], handle_signals: bool
+) -> tuple[int | None, str | None]:
     """Run the line to its end; the exit code and the reason if something ended it before."""
     interrupted = False
 
@@ -362,6 +445,7 @@ async def _ended(line: Line, feed: Feed, *, handle_signals: bool) -> tuple[int |
                     tasks.start_soon(watch_signals, tasks.cancel_scope)
                 send, receive = anyio.create_memory_object_stream[Product](PRODUCTS_QUEUED)
                 tasks.start_soon(feed, send)
+                tasks.start_soon(watch)
                 await line.run(receive)
                 tasks.cancel_scope.cancel()
     except Stopped as stop:
@@ -430,11 +514,6 @@ async def _checked(name: str, attempt: Callable[[], Awaitable[object]]) -> Check
     return Check(name=name, ok=True, detail="works")
 
 
-def _allowed(settings: Settings) -> float | None:
-    limits = settings.provider
-    return float(limits.connections * limits.bytes_per_s_per_connection)
-
-
 def title(query: Query) -> str:
     """The query in one line, as the dashboard and the journal head a run with it."""
     words = [
@@ -478,75 +557,8 @@ async def opened(
 ) -> AsyncIterator[Haul]:
     """An archive, open for as long as the context. Observers see events through ``emit`` and sample ``meter``."""
     with unwrapped():
-        account = await _with_profile(credentials)
+        account = await with_profile(find(settings.query.provider), credentials)
         async with http.opened(stall_s=settings.provider.stall_s) as plain, anyio.create_task_group() as tasks:
-            # On a thread: the first import of what signs takes a while.
-            s3 = await to_thread.run_sync(_s3, plain, settings.provider, account)
-            parts = _compose(settings, account, plain, s3=s3, emit=emit or (lambda _: None), meter=meter or Meter())
+            parts = await composed(settings, account, plain, emit=emit or (lambda _: None), meter=meter or Meter())
             yield Haul(settings, account, parts, tasks)
             tasks.cancel_scope.cancel()
-
-
-async def _with_profile(credentials: Credentials) -> Credentials:
-    """The credentials with the keys of ``AWS_PROFILE``, where no others are given."""
-    profile = os.environ.get("AWS_PROFILE")
-    if credentials.s3 or not profile:
-        return credentials
-    from skyhaul.sources.profiles import profile_keys  # noqa: PLC0415 aiobotocore is heavy
-
-    access_key, secret_key = await profile_keys(profile)
-    return replace(credentials, s3_access_key=access_key, s3_secret_key=secret_key)
-
-
-def _compose(
-    settings: Settings, credentials: Credentials, plain: http.Http, *, s3: S3 | None, emit: Emit, meter: Meter
-) -> Parts:
-    urls, retry = settings.provider, RetryPolicy()
-    host = urlsplit(urls.download_url).hostname or urls.download_url
-    wanted = settings.download
-    allowance = Allowance(
-        connections=(wanted and wanted.connections) or urls.connections,
-        meter=meter,
-        requests_per_minute=urls.requests_per_minute,
-        max_bytes_per_s=wanted.max_rate if wanted else None,
-        cooled=lambda seconds, reason: emit(HostCooled(host=host, seconds=seconds, reason=reason)),
-    )
-    sources: dict[Route, Source] = {}
-    tokens = _tokens(plain, urls, credentials, retry)
-    if tokens is not None:
-        trusted = frozenset(urlsplit(url).netloc for url in (urls.catalogue_url, urls.download_url, urls.stac_url))
-        sources["http"] = RangedSource(plain.with_tokens(tokens, trusted), route="http", bearer=True)
-    if s3 is not None:
-        sources["s3"] = RangedSource(plain, route="s3", sign=s3.sign)
-    road = Road(http=tokens is not None, s3=s3 is not None, bytes_per_s=float(urls.bytes_per_s_per_connection))
-    shelf = Eodata(download_url=urls.download_url, lister=s3, road=road)
-    return Parts(
-        provider=Cdse(web=plain, catalogue_url=urls.catalogue_url, shelf=shelf),
-        sources=sources,
-        allowance=allowance,
-        road=road,
-        retry=retry,
-        meter=meter,
-        emit=emit,
-        tokens=tokens,
-        s3=s3,
-    )
-
-
-def _tokens(
-    plain: http.Http, urls: ProviderSettings, credentials: Credentials, retry: RetryPolicy
-) -> TokenSource | None:
-    if not credentials.login:
-        return None
-    username, password = credentials.require_login()
-    login = Login(username=username, password=password, totp_secret=credentials.totp_secret)
-    return TokenSource(plain, urls.token_url, login, retry=retry)
-
-
-def _s3(plain: http.Http, urls: ProviderSettings, credentials: Credentials) -> S3 | None:
-    if not credentials.s3:
-        return None
-    from skyhaul.sources.s3 import S3  # noqa: PLC0415 botocore is heavy
-
-    access_key, secret_key = credentials.require_s3()
-    return S3(plain, endpoint=urls.s3_url, region=urls.s3_region, access_key=access_key, secret_key=secret_key)

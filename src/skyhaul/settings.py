@@ -1,7 +1,7 @@
 """Settings: option > environment > ``.env`` > job file > user file > default, decoded once, checked once.
 
-A list from a higher place replaces the list of a lower one. ``bbox``, ``aoi`` and ``point`` are one choice: an area given higher up
-replaces any area given lower down. A relative ``aoi`` belongs to the folder of the file that names it; ``into`` and ``events``
+A list from a higher place replaces the list of a lower one. ``bbox``, ``aoi``, ``point`` and ``circle`` are one choice: an area given
+higher up replaces any area given lower down. A relative ``aoi`` belongs to the folder of the file that names it; ``into`` and ``events``
 belong to the working folder, wherever they are named.
 """
 
@@ -9,21 +9,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from skyhaul import bands as band_names
 from skyhaul import values
+from skyhaul.archives import Archive, ProviderSettings
 from skyhaul.errors import SettingsError
-from skyhaul.keys import KEYS
+from skyhaul.fragments import read as read_key
+from skyhaul.fragments import restricted
 from skyhaul.layers import Layers, gather
-from skyhaul.model import Query, TimeInterval, Via
+from skyhaul.model import Query, Via
 from skyhaul.protocols import Wish
+from skyhaul.providers import ARCHIVES, find
 from skyhaul.transfer.layout import check_template
-from skyhaul.vocabulary import CLOUDLESS, COLLECTIONS
+
+if TYPE_CHECKING:
+    from skyhaul.area import Area
 
 Dashboard = Literal["auto", "on", "off"]
 
@@ -32,8 +37,8 @@ Dashboard = Literal["auto", "on", "off"]
 class DownloadSettings:
     """What to fetch of each product, where to, and how hard to try.
 
-    ``max_rate`` is in bytes a second. ``max_bytes`` and ``max_time_s`` bound what a run begins, not what it finishes.
-    ``disk_wait_s`` is how long a full disk is waited for.
+    ``max_rate`` is in bytes a second. ``max_bytes`` and ``max_time_s`` bound what a run begins, not what it finishes. ``order_timeout_s``
+    counts from the last product that was fetched or came online. ``disk_wait_s`` is how long a full disk is waited for.
     """
 
     into: Path
@@ -51,6 +56,9 @@ class DownloadSettings:
     fail_fast: bool = False
     max_bytes: int | None = None
     max_time_s: float | None = None
+    order: bool = True
+    order_wait_s: float = 120.0
+    order_timeout_s: float = 1200.0
     disk_wait_s: float = 600.0
     dry_run: bool = False
     events: Path | None = None
@@ -71,32 +79,16 @@ class DownloadSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderSettings:
-    """The endpoints and limits of one archive. The defaults are those of the Copernicus Data Space for a general account.
-
-    ``stall_s`` is how long a connection may be silent before it is given up.
-    """
-
-    catalogue_url: str = "https://catalogue.dataspace.copernicus.eu/odata/v1"
-    download_url: str = "https://download.dataspace.copernicus.eu/odata/v1"
-    token_url: str = "https://identity.dataspace.copernicus.eu/auth/realms/CDSE/protocol/openid-connect/token"  # noqa: S105 an address
-    stac_url: str = "https://stac.dataspace.copernicus.eu/v1"
-    s3_url: str = "https://eodata.dataspace.copernicus.eu"
-    s3_region: str = "default"
-    connections: int = 4
-    requests_per_minute: int = 2000
-    bytes_per_s_per_connection: int = 20_000_000
-    bytes_per_30_days: int = 12_000_000_000_000
-    stall_s: float = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything a run is told. ``download`` is ``None`` where no destination was named."""
+    """Everything a run is told. ``download`` is ``None`` where no destination was named.
+
+    ``notices`` are sentences about what was taken otherwise than it was written.
+    """
 
     query: Query = field(default_factory=Query)
     download: DownloadSettings | None = None
-    providers: Mapping[str, ProviderSettings] = field(default_factory=lambda: {"cdse": ProviderSettings()})
+    providers: Mapping[str, ProviderSettings] = field(default_factory=lambda: dict(PROVIDERS))
+    notices: tuple[str, ...] = ()
 
     @property
     def provider(self) -> ProviderSettings:
@@ -104,11 +96,11 @@ class Settings:
         return self.providers[self.query.provider]
 
 
-PROVIDERS: Mapping[str, ProviderSettings] = {"cdse": ProviderSettings()}
+PROVIDERS: Mapping[str, ProviderSettings] = {archive.name: archive.settings for archive in ARCHIVES}
 """Every archive there is, as it is unless told otherwise."""
 
 _PROVIDER_READERS: Mapping[str, Any] = {
-    **{each.name: values.url for each in fields(ProviderSettings) if each.name.endswith("_url")},
+    **{each.name: values.url for each in fields(ProviderSettings) if each.name.endswith("url")},
     "s3_region": values.text,
     "connections": values.whole(1, 256),
     "requests_per_minute": values.whole(),
@@ -148,13 +140,13 @@ def load(
         folder=folder or Path(),
         job=job,
         user_file=user_file_path() if user_file is None else user_file,
-        providers={name: tuple(_PROVIDER_READERS) for name in PROVIDERS},
+        providers={archive.name: archive.keys for archive in ARCHIVES},
     )
-    return Settings(
-        query=_query(layers, now or datetime.now(UTC)),
-        download=_download(layers, into),
-        providers={name: _provider(layers, name, known) for name, known in PROVIDERS.items()},
-    )
+    area = _area(layers)
+    query = _query(layers, now or datetime.now(UTC), area)
+    settings = {archive.name: _provider(layers, archive) for archive in ARCHIVES}
+    settings[query.provider] = _addressed(layers, find(query.provider), settings[query.provider])
+    return Settings(query=query, download=_download(layers, into), providers=settings, notices=_notices(area))
 
 
 def user_file_path() -> Path:
@@ -164,49 +156,37 @@ def user_file_path() -> Path:
     return user_config_path("skyhaul") / "config.toml"
 
 
-def _query(layers: Layers, now: datetime) -> Query:
-    read = partial(_read, layers, "query")
-    area, label = _area(layers)
-    query = Query(
-        provider=_known(layers, "query.provider", PROVIDERS) or "cdse",
-        collection=_known(layers, "query.collection", COLLECTIONS),
-        product_types=read("product_type") or (),
-        sensing=_interval(layers, "start", "end", now),
-        published=_interval(layers, "published_start", "published_end", now),
-        area=area,
-        area_label=label,
-        tiles=read("tile") or (),
-        cloud_min=read("cloud_min"),
-        cloud_max=read("cloud_max"),
-        orbit_direction=read("orbit_direction"),
-        relative_orbit=read("relative_orbit"),
-        platform=read("platform"),
-        polarisation=read("polarisation"),
-        mode=read("mode"),
-        timeliness=read("timeliness"),
-        names=read("name") or (),
-        ids=read("id") or (),
-        where=read("where") or (),
-        online=read("online"),
+def _query(layers: Layers, now: datetime, area: Area | None) -> Query:
+    read = partial(read_key, layers, "query")
+    archive = find(layers.read("query.provider", _archive) or "cdse")
+    collection = values.one_of(*archive.collections) if archive.collections else values.text
+    asked = Query(
+        provider=archive.name,
+        area=area.wkt if area else None,
+        area_asked=area.asked if area else None,
+        area_label=area.label if area else None,
         latest_version=bool(read("latest_version")),
         order_by=read("order_by") or "start",
         limit=read("limit"),
     )
-    _check_cloud(query)
+    query = restricted(asked, layers, now=now, collection=collection)
+    if archive.uuids:
+        _check_ids(layers, query.ids)
     return query
 
 
-def _check_cloud(query: Query) -> None:
-    if query.cloud_min is not None and query.cloud_max is not None and query.cloud_min > query.cloud_max:
-        raise SettingsError(
-            f"cloud_min {query.cloud_min:g} is above cloud_max {query.cloud_max:g}: nothing lies between them"
-        )
-    if query.collection in CLOUDLESS and (query.cloud_min is not None or query.cloud_max is not None):
-        raise SettingsError(f"{query.collection} knows no cloud cover: leave cloud_min and cloud_max out")
+def _check_ids(layers: Layers, ids: tuple[str, ...]) -> None:
+    """See that ids are UUIDs: where an archive has no others, they would find nothing."""
+    given = layers.find("query.id")
+    try:
+        for each in ids:
+            values.product_id(each)
+    except ValueError as error:
+        raise SettingsError(f"{given.label if given else 'id'}: {error}") from None
 
 
 def _download(layers: Layers, into: Path | None) -> DownloadSettings | None:
-    read = partial(_read, layers, "download")
+    read = partial(read_key, layers, "download")
     given = {
         each.name: value
         for each in fields(DownloadSettings)
@@ -222,45 +202,55 @@ def _download(layers: Layers, into: Path | None) -> DownloadSettings | None:
     return DownloadSettings(**given) if "into" in given else None
 
 
-def _provider(layers: Layers, name: str, known: ProviderSettings) -> ProviderSettings:
-    given = {
-        key: value
-        for key, reader in _PROVIDER_READERS.items()
-        if (value := layers.read(f"providers.{name}.{key}", reader)) is not None
-    }
-    return ProviderSettings(**{each.name: getattr(known, each.name) for each in fields(known)} | given)
+def _archive(value: object) -> str:
+    """The name of an archive, in whatever case it is written."""
+    name = values.text(value)
+    try:
+        return find(name).name
+    except SettingsError as error:
+        raise ValueError(str(error)) from None
 
 
-def _read(layers: Layers, section: str, name: str) -> Any:
-    key = KEYS[f"{section}.{name}"]
-    return layers.read(key.path, key.read, key.several)
+def _provider(layers: Layers, archive: Archive) -> ProviderSettings:
+    """The settings of an archive; what it has not of its own is that of the archive it is like."""
+    given: dict[str, Any] = {}
+    for name in filter(None, (archive.like, archive.name)):
+        for key in archive.keys:
+            if (value := layers.read(f"providers.{name}.{key}", _PROVIDER_READERS[key])) is not None:
+                given[key] = value
+    return replace(archive.settings, **given)
 
 
-def _known(layers: Layers, path: str, known: Mapping[str, object] | tuple[str, ...]) -> str | None:
-    return cast("str | None", layers.read(path, values.one_of(*known)))
+def _addressed(layers: Layers, archive: Archive, known: ProviderSettings) -> ProviderSettings:
+    """The settings of the archive that is asked, with ``--url`` where it has no address of its own."""
+    url = read_key(layers, "query", "url")
+    if "url" not in archive.takes:
+        if url is not None:
+            generic = " or ".join(f"--provider {each.name}" for each in ARCHIVES if "url" in each.takes)
+            raise SettingsError(
+                f"{layers.said('query.url')}: {archive.name} has its own address; --url goes with {generic}"
+            )
+        return known
+    if not (url or known.url):
+        raise SettingsError(
+            f"--provider {archive.name} needs an address: give --url, or url in [providers.{archive.name}]"
+        )
+    return replace(known, url=url or known.url)
 
 
-def _interval(layers: Layers, start: str, end: str, now: datetime) -> TimeInterval:
-    first = layers.read(f"query.{start}", partial(values.moment, now=now))
-    after = layers.read(f"query.{end}", partial(values.moment, now=now, is_end=True))
-    said = [layers.said(f"query.{name}") for name in (start, end)]
-    if first is not None and first > now:
-        raise SettingsError(f"{said[0]} is in the future: nothing can have been acquired since")
-    if first is not None and after is not None and first >= after:
-        raise SettingsError(f"{said[1]} is not after {said[0]}: are they swapped?")
-    return TimeInterval(start=first, end=after)
+def _notices(area: Area | None) -> tuple[str, ...]:
+    return tuple(f"{area.label}: {notice}" for notice in area.notices) if area else ()
 
 
-def _area(layers: Layers) -> tuple[str | None, str | None]:
-    """The area of the highest place that gives one, as WKT, and what to call it."""
-    given = layers.choice("query.bbox", "query.aoi", "query.point")
+def _area(layers: Layers) -> Area | None:
+    """The area of the highest place that gives one."""
+    given = layers.choice("query.bbox", "query.aoi", "query.point", "query.circle")
     if given is None:
-        return None, None
+        return None
     from skyhaul.area import parse_area  # noqa: PLC0415 shapely is not needed by queries without an area
 
     kind = given.path.removeprefix("query.")
     try:
-        area = parse_area(**{kind: given.value}, folder=given.folder)
+        return parse_area(**{kind: given.value}, folder=given.folder)
     except ValueError as error:
         raise SettingsError(f"{given.label}: {error}") from None
-    return area.wkt, area.label

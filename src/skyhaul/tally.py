@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-from skyhaul.catalogue.paging import Completeness
+from skyhaul.catalogue.enumeration import Completeness
 from skyhaul.events import AttemptFailed, Event, Meter, ProductFinished, ProductFound
 from skyhaul.model import ProductResult, Report
 from skyhaul.pipeline import Stopped

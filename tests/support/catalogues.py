@@ -10,11 +10,13 @@ from operator import attrgetter
 import anyio
 from anyio.lowlevel import checkpoint
 
+from skyhaul.catalogue.here import sorted_out
+from skyhaul.catalogue.odata import ASKED
 from skyhaul.catalogue.paging import Completeness, enumerate_products
 from skyhaul.errors import CatalogueError, RequestRefused, SkyhaulError
 from skyhaul.events import Event
 from skyhaul.model import Product, Query, TimeInterval
-from skyhaul.protocols import Page, Paging, Slice
+from skyhaul.protocols import Here, Page, Paging, Slice
 from skyhaul.retry import RetryPolicy
 
 EPOCH = datetime(2024, 4, 1, tzinfo=UTC)
@@ -101,6 +103,9 @@ class FakeCatalogue:
 
     def __post_init__(self) -> None:
         self.places = anyio.CapacityLimiter(self.paging.concurrency)
+
+    def here(self, query: Query) -> Here | None:
+        return sorted_out(query, asked=ASKED - {"names"}, archive="fake")
 
     async def page(self, part: Slice, skip: int, *, count: bool) -> Page:
         if self.paging.deepest_skip is not None and skip > self.paging.deepest_skip:

@@ -45,9 +45,14 @@ class Archive:
         self._usual = self._ask("scenario")
 
     def play(self, *faults: Mapping[str, Any], **changes: Any) -> None:
-        """The usual scenario with these faults and changes, from now on; everything is counted anew."""
+        """The usual scenario with these faults and changes, from now on; everything is counted anew, tapes are where they were."""
         self._ask("scenario", {**self._usual, "faults": faults, **changes})
+        self._ask("tapes/rewind", {})
         self._ask("stats/reset", {})
+
+    def load_tapes(self) -> None:
+        """Put online what was ordered."""
+        self._ask("tapes/load", {})
 
     def stats(self) -> dict[str, Any]:
         """What was counted since the last ``play``."""

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import random
 import sqlite3
+import subprocess
 import time
 
 import anyio
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyhaul.accounts import STALE_S, Ledger, account_key, keep, shares
+from skyhaul.accounts import STALE_S, Ledger, account_key, keep, shares, spent_bytes
 from skyhaul.errors import JournalError
 from skyhaul.events import Meter
 from skyhaul.limits import Allowance
@@ -92,11 +94,47 @@ def test_who_is_not_heard_of_is_forgotten(ledger, clock):
     assert beat(other).granted == 4
 
 
+def test_who_was_killed_is_not_waited_for(ledger):
+    killed, other = ledger(), ledger()
+    beat(killed)
+    process = subprocess.Popen(["true"])
+    process.wait()
+    with killed._db as db:
+        db.execute("UPDATE leases SET holder = replace(holder, ?, ?)", (f":{os.getpid()}:", f":{process.pid}:"))
+    assert beat(other).granted == 4
+
+
 def test_who_leaves_gives_everything_back(ledger):
     first, second = ledger(), ledger()
     beat(first)
     first.close()
     assert beat(second).granted == 4
+
+
+def test_what_one_has_learnt_the_others_know_for_a_week(ledger, clock):
+    assert not beat(ledger()).counted
+    ledger().beat(wanted=1, held=0, transferred=0, counted=True)
+    assert beat(ledger()).counted
+    assert not beat(ledger("b")).counted
+    clock.now += 8 * 24 * 3600
+    assert not beat(ledger()).counted
+
+
+def test_everybody_knows_what_the_others_sent(ledger):
+    first, second = ledger(), ledger()
+    first.beat(wanted=1, held=0, transferred=0, requests=700)
+    assert second.beat(wanted=1, held=0, transferred=0, requests=50).requests_of_others == 700
+    assert first.beat(wanted=1, held=0, transferred=0, requests=600).requests_of_others == 50
+
+
+def test_what_was_sent_in_the_last_minute_outlives_who_sent_it(ledger, clock):
+    first, second = ledger(), ledger()
+    first.beat(wanted=1, held=0, transferred=0, requests=700)
+    first.close()
+    told = beat(second)
+    assert (told.requests_of_others, told.processes) == (700, 1)
+    clock.now += 62
+    assert beat(second).requests_of_others == 0
 
 
 def test_transfers_of_thirty_days_are_summed(ledger, clock):
@@ -105,7 +143,19 @@ def test_transfers_of_thirty_days_are_summed(ledger, clock):
     clock.now += 15 * 24 * 3600
     assert beat(second, transferred=11).bytes_30_days == 111
     clock.now += 16 * 24 * 3600
-    assert second.bytes_30_days() == 11
+    assert beat(second).bytes_30_days == 11
+
+
+def test_what_was_spent_can_be_asked_without_a_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("SKYHAUL_ACCOUNTS", str(tmp_path / "accounts.db"))
+    assert spent_bytes("a") is None
+    ledger = Ledger(tmp_path / "accounts.db", "a", streams=4)
+    beat(ledger, transferred=5)
+    assert spent_bytes("a") == 5
+    assert beat(ledger).processes == 1
+    ledger.close()
+    monkeypatch.setenv("SKYHAUL_ACCOUNTS", "off")
+    assert spent_bytes("a") is None
 
 
 @given(st.randoms(use_true_random=False), st.integers(2, 8), st.integers(1, 6))

@@ -15,25 +15,29 @@ SOURCE = Path(skyhaul.__file__).parent
 
 LAYERS = {
     0: "errors model version",  # nouns and failures: the standard library alone
-    1: "events vocabulary bands values forecast",  # facts, words and numbers
-    2: "protocols keys area footprint retry limits",  # contracts, geometry, patience
+    1: "events vocabulary bands values comparisons forecast",  # facts, words and numbers
+    2: "protocols keys globe area area.* footprint retry limits",  # contracts, geometry, patience
     3: """
-        catalogue catalogue.slices catalogue.odata catalogue.entities catalogue.versions
-        catalogue.dhus catalogue.older catalogue.opensearch catalogue.stac
+        catalogue catalogue.slices catalogue.baselines catalogue.rules catalogue.odata catalogue.entities catalogue.versions
+        catalogue.dhus_query catalogue.resto_query catalogue.noa_query catalogue.by_time
+        catalogue.dhus catalogue.older catalogue.opensearch catalogue.stac catalogue.stac_assets catalogue.stac_search
+        archives catalogue.here providers columns lists metalink
+        select select.*
         transfer transfer.parts transfer.layout transfer.checksum transfer.manifest
         sources sources.replies observe observe.text
     """,  # decisions (pure)
     4: """
-        layers settings credentials journal accounts
-        sources.http sources.ranged sources.s3 sources.auth sources.profiles
+        layers fragments settings credentials journal accounts
+        sources.http sources.ranged sources.mirrors sources.s3 sources.auth sources.profiles
         transfer.sink transfer.ahead transfer.unpack
     """,  # edges: files, sockets, databases
     5: """
-        catalogue.asking catalogue.reading catalogue.paging catalogue.lookup
-        transfer.space transfer.reader transfer.fetch transfer.engine providers providers.routes providers.eodata providers.cdse
-        results saved pipeline
+        catalogue.asking catalogue.reading catalogue.enumeration catalogue.chain catalogue.paging catalogue.lookup
+        catalogue.finding catalogue.deleted
+        transfer.space transfer.reader transfer.fetch transfer.engine providers.*
+        results parquet frames saved pipeline orders
     """,  # assemblies
-    6: "planning tally assembly runtime",  # the composition
+    6: "explained recall planning tally assembly compose runtime measure",  # the composition
     7: "observe.* __init__",  # who looks on, and the public promise
     8: "cli cli.* __main__",  # the command line: nobody imports it
 }
@@ -51,16 +55,22 @@ HOMES = {
     "sqlite3": {"journal", "accounts"},
     "pyotp": {"sources.auth"},
     "blake3": {"transfer.checksum"},
-    "shapely": {"area", "footprint", "catalogue.older"},
-    "pyproj": {"area", "footprint"},
+    "shapely": {"area.*", "globe", "footprint", "select.coverage", "catalogue.older"},
+    "pyproj": {"area.*", "footprint"},
     "numpy": {"footprint"},
-    "defusedxml": {"sources.s3", "transfer.manifest", "catalogue.older"},
+    "pyogrio": {"area.files"},
+    "mgrs": {"area.given"},
+    "pyarrow": {"parquet"},
+    "pandas": {"frames"},
+    "geopandas": {"frames"},
+    "defusedxml": {"area.documents", "metalink", "sources.s3", "transfer.manifest", "catalogue.older"},
     "platformdirs": {"settings", "accounts"},
     "dotenv": {"layers"},
     "keyring": {"credentials"},
     "tomllib": {"layers"},
     "rich": {"observe.*", "cli.*"},
     "typer": {"cli", "cli.*", "__main__"},
+    "matplotlib": {"observe.plot"},
     "msgspec": None,  # decodes wherever text comes in
     "anyio": None,  # waits wherever something is waited for
 }

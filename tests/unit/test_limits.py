@@ -278,6 +278,27 @@ async def test_others_may_use_the_account_too(clock):
     assert max(most) == 1
 
 
+async def test_the_requests_of_others_count(clock):
+    allowance = Allowance(connections=4, meter=Meter(), requests_per_minute=100)
+    allowance.grant(2, alone=False, requests_of_others=60)
+    for _ in range(30):
+        await allowance.request()
+    assert clock.now == 100.0
+    with anyio.move_on_after(30.0):
+        await allowance.request()
+        pytest.fail("more than the others leave")
+    allowance.grant(2, alone=False, requests_of_others=0)
+    await allowance.request()
+
+
+async def test_too_many_requests_are_not_too_many_streams(clock):
+    allowance = Allowance(connections=4, meter=Meter())
+    await serve(allowance)
+    for _ in range(5):
+        await refuse(allowance, HostBusy("SlowDown Please reduce your request rate.", status=429))
+    assert (allowance.limit, allowance.rest_s) == (4, 0.0)
+
+
 # early requests
 
 

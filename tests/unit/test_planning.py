@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skyhaul.archives import ProviderSettings
 from skyhaul.model import Product
-from skyhaul.planning import WORKING_PRODUCTS, Plan, planned
+from skyhaul.planning import WORKING_PRODUCTS, Plan, Totals, planned
 from skyhaul.protocols import Wish
-from skyhaul.providers.routes import Road
-from skyhaul.settings import ProviderSettings
+from skyhaul.providers.routes import Road, expected
 
 MB = 1_000_000
-LIMITS = ProviderSettings(connections=4, bytes_per_s_per_connection=20 * MB, requests_per_minute=100)
+LIMITS = ProviderSettings(
+    connections=4, bytes_per_s_per_connection=20 * MB, requests_per_minute=100, bytes_per_30_days=12 * 10**12
+)
 BOTH = Road(http=True, s3=True, bytes_per_s=20.0 * MB)
 S3_ONLY = Road(http=False, s3=True, bytes_per_s=20.0 * MB)
 
@@ -27,7 +31,7 @@ async def plan(products, *, wish=None, road=BOTH, limits=LIMITS):
         for each in products:
             yield each
 
-    return await planned(given_(), wish or Wish(), road, limits)
+    return await planned(given_(), wish or Wish(), partial(expected, road=road), limits)
 
 
 async def test_a_plan_adds_up_what_the_catalogue_states():
@@ -63,6 +67,12 @@ async def test_parts_of_products_are_said_to_be_parts():
     assert found.routes == {"s3": 1}
 
 
+async def test_an_archive_without_known_limits_takes_the_time_of_its_streams():
+    found = await plan([product()] * 8, limits=ProviderSettings(connections=2))
+    assert found.seconds == pytest.approx(8 * 800 / 40, rel=0.05)
+    assert found.allowance_bytes is None
+
+
 def test_room_is_needed_for_what_is_finished_and_for_what_is_not():
     found = Plan(products=100, bytes=100_000, largest_bytes=2_000)
     assert found.disk_needed_bytes == 100_000 + WORKING_PRODUCTS * 2_000
@@ -73,3 +83,22 @@ def test_room_is_needed_for_what_is_finished_and_for_what_is_not():
 def test_a_plan_fits_where_there_is_room(products, largest, free):
     found = Plan(products=products, bytes=products * largest, largest_bytes=largest, disk_free_bytes=free)
     assert found.fits is (found.disk_needed_bytes <= free)
+
+
+def totals(*products):
+    found = Totals()
+    for each in products:
+        found.add(each)
+    return found
+
+
+def test_totals_by_type_count_what_states_no_size():
+    found = totals(product(), product(200 * MB, "S2MSI1C"), product(None), product(None, None))
+    assert (found.products, found.bytes, found.unsized) == (4, 1000 * MB, 2)
+    assert found.by_type == {"S2MSI2A": (2, 800 * MB), "S2MSI1C": (1, 200 * MB), "unknown": (1, 0)}
+
+
+def test_totals_take_the_time_of_their_bytes_or_of_their_requests():
+    assert totals(*[product()] * 8).seconds(LIMITS) == pytest.approx(8 * 800 / 80)
+    assert totals(*[product(1)] * 250).seconds(LIMITS) == pytest.approx(120)
+    assert totals(product()).seconds(ProviderSettings()) is None

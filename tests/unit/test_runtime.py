@@ -49,7 +49,7 @@ async def ended(line, wanted):
     found, events = _Found(), []
     feed = haul()._feed(wanted, found, events.append)
     with anyio.fail_after(5):
-        return await _ended(line, feed, handle_signals=False), found, events
+        return await _ended(line, feed, watch=anyio.sleep_forever, handle_signals=False), found, events
 
 
 async def test_products_that_are_known_go_down_the_line():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from skyhaul import settings
 from skyhaul.errors import SettingsError
 from skyhaul.keys import DOWNLOAD, KEYS, QUERY
 from skyhaul.model import Condition, Query, TimeInterval
-from skyhaul.settings import PROVIDERS, DownloadSettings, ProviderSettings
+from skyhaul.settings import PROVIDERS, DownloadSettings
 
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
 
@@ -43,7 +44,7 @@ def test_nothing_said_is_the_default(load):
     found = load()
     assert found.query == Query()
     assert found.download is None
-    assert found.providers == PROVIDERS == {"cdse": ProviderSettings()}
+    assert found.providers == {**PROVIDERS}
     assert found.provider.connections == 4
 
 
@@ -225,12 +226,73 @@ def test_every_endpoint_and_limit_can_be_set(load, job):
         '[providers.cdse]\ncatalogue_url = "https://mirror.example/odata/v1/"\nconnections = 20\nbytes_per_30_days = "5TB"\n'
     )
     found = load(job=path, environ={"SKYHAUL_PROVIDERS__CDSE__S3_URL": "http://127.0.0.1:9000"}).provider
-    assert found == ProviderSettings(
+    assert found == replace(
+        PROVIDERS["cdse"],
         catalogue_url="https://mirror.example/odata/v1",
         s3_url="http://127.0.0.1:9000",
         connections=20,
         bytes_per_30_days=5_000_000_000_000,
     )
+
+
+def test_an_archive_that_is_like_another_has_its_settings_until_it_has_its_own(load, job):
+    path = job('[providers.cdse-stac]\nstac_url = "https://mirror.example/stac"\nconnections = 2\n')
+    environ = {"SKYHAUL_PROVIDERS__CDSE__S3_URL": "http://127.0.0.1:9000", "SKYHAUL_PROVIDERS__CDSE__CONNECTIONS": "9"}
+    found = load({"provider": "cdse-stac"}, job=path, environ=environ)
+    assert found.provider == replace(
+        PROVIDERS["cdse"], stac_url="https://mirror.example/stac", s3_url="http://127.0.0.1:9000", connections=2
+    )
+    assert found.providers["cdse"].connections == 9
+
+
+def test_ids_are_what_the_archive_has_for_ids(load):
+    assert load({"provider": "earth-search", "id": ["S2B_32TQR_20240402_0_L2A"]}).query.ids == (
+        "S2B_32TQR_20240402_0_L2A",
+    )
+    assert "--id: 'S2B_32TQR' is not a product id" in refusal(load, {"id": ["S2B_32TQR"]})
+
+
+def test_a_hyphen_in_a_name_is_an_underscore_in_its_variable(load):
+    environ = {"SKYHAUL_PROVIDERS__EARTH_SEARCH__CONNECTIONS": "3"}
+    assert load({"provider": "earth-search"}, environ=environ).provider.connections == 3
+
+
+def test_an_archive_by_its_address(load, job):
+    given = load({"provider": "stac", "url": "https://stac.example/v1/", "collection": "Landsat-C2"})
+    assert given.provider.url == "https://stac.example/v1"
+    assert given.query.collection == "Landsat-C2", "what collections there are only the archive knows"
+    assert (
+        load({"provider": "stac"}, job=job('[providers.stac]\nurl = "https://b.example"\n')).provider.url
+        == "https://b.example"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"provider": "stac"}, "--provider stac needs an address: give --url, or url in [providers.stac]"),
+        (
+            {"url": "https://stac.example"},
+            "--url https://stac.example: cdse has its own address; --url goes with --provider ",
+        ),
+        (
+            {"provider": "stac", "url": "https://scihub.copernicus.eu/dhus"},
+            "scihub.copernicus.eu was closed in October 2023",
+        ),
+        (
+            {"provider": "scihub"},
+            "scihub was closed in October 2023 and replaced by the Copernicus Data Space (--provider cdse)",
+        ),
+        ({"provider": "PEPS"}, "PEPS was retired and replaced by GEODES (--provider geodes)"),
+        ({"provider": "https://apihub.copernicus.eu/apihub"}, "apihub.copernicus.eu was closed in October 2023"),
+        (
+            {"provider": "finder.creodias.eu"},
+            "finder.creodias.eu was retired and replaced by https://datahub.creodias.eu",
+        ),
+    ],
+)
+def test_an_archive_that_cannot_be_asked(load, options, sentence):
+    assert sentence in refusal(load, options)
 
 
 def test_a_destination_for_who_names_none(load):
@@ -265,7 +327,7 @@ def test_one_day_is_a_span_and_an_open_end_too(load):
         ({"end": "1204-09-30"}, "--end: 1204-09-30 is before 1972, when the first of these missions was launched"),
         ({"collection": "Sentinel2A"}, "--collection: 'Sentinel2A' is unknown; did you mean SENTINEL-2"),
         ({"collection": "SENTINEL_2"}, "--collection: 'SENTINEL_2' is unknown; did you mean SENTINEL-2?"),
-        ({"provider": "cdsee"}, "--provider: 'cdsee' is unknown; did you mean cdse?"),
+        ({"provider": "cdsee"}, "--provider: the provider 'cdsee' is unknown; did you mean cdse"),
         ({"cloud_max": "120"}, "--cloud-max: 120 is not between 0 and 100"),
         ({"cloud_max": "few"}, "--cloud-max: 'few' is not a number"),
         ({"cloud_max": "20", "cloud_min": "30"}, "cloud_min 30 is above cloud_max 20: nothing lies between them"),
@@ -309,7 +371,7 @@ def test_what_cannot_be_used_is_one_sentence(load, options, sentence):
             "[providers.cdse]\ncatalog_url = 'https://x'",
             "[providers.cdse] has no key 'catalog_url'; did you mean catalogue_url",
         ),
-        ("[providers.noaa]", "there is no archive 'noaa'; known are cdse"),
+        ("[providers.noaa]", "there is no archive 'noaa'; did you mean noa"),
         ("[providers]\ncdse = 5", "providers.cdse is a section: write [providers.cdse]"),
         ("[query]\ncollection = SENTINEL-2", "is not valid TOML"),
         ("[query]\ncollection = 5", "collection in {job}: 5 is not text"),
@@ -347,7 +409,7 @@ def test_a_file_that_is_not_there_or_is_not_text(load, job, tmp_path):
             {"SKYHAUL_PROVIDERS__CDSE__CATALOG_URL": "https://x"},
             "there is no setting SKYHAUL_PROVIDERS__CDSE__CATALOG_URL; did you mean SKYHAUL_PROVIDERS__CDSE__CATALOGUE_URL?",
         ),
-        ({"SKYHAUL_PROVIDERS__X__Y": "1"}, "there is no setting SKYHAUL_PROVIDERS__X__Y; see [providers.cdse]"),
+        ({"SKYHAUL_PROVIDERS__X__Y": "1"}, "there is no setting SKYHAUL_PROVIDERS__X__Y; see 'skyhaul providers'"),
         ({"SKYHAUL_CLOUD_MAX": "many"}, "SKYHAUL_CLOUD_MAX: 'many' is not a number"),
     ],
 )

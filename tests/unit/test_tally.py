@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from skyhaul import tally as tallying
-from skyhaul.catalogue.paging import Completeness, Incomplete
+from skyhaul.catalogue.enumeration import Completeness, Incomplete
 from skyhaul.events import AttemptFailed, Meter, ProductFinished, ProductFound
 from skyhaul.model import ProductResult
 from skyhaul.pipeline import Stopped

@@ -41,6 +41,7 @@ _COUNTERPARTS = {
     "processingbaseline": "processingBaseline",
     "processinglevel": "processingLevel",
     "producttype": "productType",
+    "realtime": "timeliness",  # PEPS
     "relativeorbitnumber": "relativeOrbitNumber",
     "sensorMode": "operationalMode",
     "sensoroperationalmode": "operationalMode",

@@ -1,4 +1,4 @@
-"""What STAC catalogues answer: items and collections of items turned into products (pure).
+"""What STAC catalogues answer: items and collections of items turned into products (pure). What they are asked: ``stac_search``.
 
 Strict about what a product cannot do without (its id), tolerant where recorded replies differ: null geometries, assets without sizes or
 digests, a Product asset called ``Product``, ``product``, ``PRODUCT`` or not there, its address at one host or another, names that
@@ -8,7 +8,7 @@ are not the id.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -28,6 +28,10 @@ _FIELDS = frozenset({"datetime", "start_datetime", "end_datetime", "published", 
 _COUNTERPARTS = {
     "eo:cloud_cover": "cloudCover",
     "grid:code": "tileId",
+    "s2:mgrs_tile": "tileId",
+    "s2:product_type": "productType",
+    "s2:processing_baseline": "processingBaseline",
+    "sar:product_type": "productType",
     "processing:datetime": "processingDate",
     "product:timeliness_category": "timeliness",
     "product:type": "productType",
@@ -44,24 +48,40 @@ _COUNTERPARTS = {
 _ID = re.compile(r"/Products\(\W*([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
 
 
-class _Alternate(Struct, gc=False):
+Read = Callable[["Item", str], Product]
+"""The product that an item of an archive is."""
+
+
+class Alternate(Struct, gc=False):
+    """The same file at another place."""
+
     href: str = ""
 
 
-class _Asset(Struct):
+class Asset(Struct):
+    """A file of an item."""
+
     href: str = ""
+    type: str | None = None
+    title: str | None = None
+    description: str | None = None
     roles: list[str] | None = None
-    alternate: dict[str, _Alternate] | None = None
+    alternate: dict[str, Alternate] | None = None
     size: float = field(name="file:size", default=0)  # CDSE STAC: 1302405.0 occurs
     checksum: str | None = field(name="file:checksum", default=None)
     local_path: str | None = field(name="file:local_path", default=None)
+    gsd: float | None = None
+    rasters: list[dict[str, Any]] | None = field(name="raster:bands", default=None)
 
     def hrefs(self) -> Iterator[str]:
+        """Where the file is, the first place first."""
         yield self.href
         yield from (each.href for each in (self.alternate or {}).values())
 
 
-class _Link(Struct):
+class Link(Struct):
+    """A way on from a reply."""
+
     rel: str = ""
     href: str = ""
     method: str = "GET"
@@ -69,13 +89,20 @@ class _Link(Struct):
     merge: bool = False
 
 
-class _Item(Struct):
+class Item(Struct):
+    """What a STAC catalogue calls a product."""
+
     id: Annotated[str, Meta(min_length=1)]
     type: str = ""
     collection: str | None = None
     geometry: dict[str, Any] | None = None
     properties: dict[str, Any] = {}
-    assets: dict[str, _Asset] = {}
+    assets: dict[str, Asset] = {}
+
+
+class _Following(Struct, omit_defaults=True):
+    href: str
+    body: dict[str, Any] | None = None
 
 
 class _Context(Struct):
@@ -86,9 +113,10 @@ class _Reply(Struct):
     """``features`` are of a collection of items; what else there is tells an item from an error."""
 
     type: str = ""
-    features: list[_Item] | UnsetType = UNSET
-    links: list[_Link] = []
+    features: list[Item] | UnsetType = UNSET
+    links: list[Link] = []
     matched: int | None = field(name="numberMatched", default=None)
+    returned: int | None = field(name="numberReturned", default=None)
     context: _Context | None = None
     code: Any = None
     description: Any = None
@@ -98,50 +126,68 @@ class _Reply(Struct):
 
 
 _reply = msgspec.json.Decoder(_Reply)
-_item = msgspec.json.Decoder(_Item)
+_item = msgspec.json.Decoder(Item)
 
 
-def parse_items(body: bytes, *, provider: str) -> Page:
-    """The products of a FeatureCollection, or of one item.
+def parse_items(
+    body: bytes, *, provider: str, read: Read | None = None, asked: Mapping[str, Any] | None = None
+) -> Page:
+    """The products of a FeatureCollection, or of one item, read as those of the Copernicus Data Space or by ``read``.
 
-    A product's id is that of CDSE OData where an asset tells it, else the item's. Sizes and checksums are those of the zip, or of the
-    single file. ``next_link`` is for a GET: where the next page has to be posted for, :func:`next_request` knows. A page may be empty
-    and the last although the page before it has a link.
+    ``asked`` is the body of the search that is answered: the request for the next page may build on it. ``next_link`` is for
+    :func:`linked`. A page may be empty and the last although the page before it has a link.
 
     Raises:
-        CatalogueError: the body is something else; says what.
+        CatalogueError: the body is something else, or holds another number of items than it says; says what.
     """
     try:
         reply = _reply.decode(body)
         items = _items(reply, body, provider)
     except msgspec.DecodeError as error:
         raise CatalogueError(f"the catalogue of {provider} answered with {instead(body, error)}") from error
-    link = None if reply.type == "Feature" else _next(reply)
+    if reply.returned is not None and reply.returned != len(items):
+        raise CatalogueError(
+            f"the catalogue of {provider} answered with {len(items)} items and calls them {reply.returned}"
+        )
+    made = read or whole_product
     return Page(
-        products=tuple(_product(item, provider) for item in items),
+        products=tuple(made(item, provider) for item in items),
         total=reply.context.matched if reply.matched is None and reply.context else reply.matched,
-        next_link=link.href if link and link.method.upper() == "GET" else None,
+        next_link=None if reply.type == "Feature" else _next(reply, asked or {}),
     )
 
 
-def next_request(body: bytes) -> str | None:
-    """The next page's request, where it has to be posted, as JSON text: ``href``, ``body`` and ``merge``.
-
-    With ``merge`` the body holds only what differs from the request before.
+def parse_all(body: bytes, *, provider: str) -> list[Item]:
+    """The items of a reply, as they are.
 
     Raises:
-        CatalogueError: the body is no STAC reply; says what.
+        CatalogueError: the body is something else; says what.
     """
     try:
-        link = _next(_reply.decode(body))
+        return _items(_reply.decode(body), body, provider)
     except msgspec.DecodeError as error:
-        raise CatalogueError(f"a STAC catalogue answered with {instead(body, error)}") from error
-    if link is None or link.method.upper() != "POST":
-        return None
-    return msgspec.json.encode({"href": link.href, "body": link.body, "merge": link.merge}).decode()
+        raise CatalogueError(f"the catalogue of {provider} answered with {instead(body, error)}") from error
 
 
-def _items(reply: _Reply, body: bytes, provider: str) -> list[_Item]:
+def parse_item(body: bytes, *, provider: str) -> Item:
+    """The one item of a reply.
+
+    Raises:
+        CatalogueError: the body is something else; says what.
+    """
+    items = parse_all(body, provider=provider)
+    if len(items) != 1:
+        raise CatalogueError(f"the catalogue of {provider} answered with {len(items)} items where one was asked for")
+    return items[0]
+
+
+def linked(link: str) -> tuple[str, bytes | None]:
+    """The address that a ``next_link`` means, and what is to be posted there; ``None`` for a GET."""
+    found = msgspec.json.decode(link, type=_Following)
+    return found.href, None if found.body is None else msgspec.json.encode(found.body)
+
+
+def _items(reply: _Reply, body: bytes, provider: str) -> list[Item]:
     if not isinstance(reply.features, UnsetType):
         return reply.features
     if reply.type == "Feature":
@@ -154,13 +200,47 @@ def _items(reply: _Reply, body: bytes, provider: str) -> list[_Item]:
     raise CatalogueError(f"the catalogue of {provider} refused: {str(said)[:SAID_MAX]}")
 
 
-def _next(reply: _Reply) -> _Link | None:
-    return next((link for link in reply.links if link.rel == "next" and link.href), None)
+def _next(reply: _Reply, asked: Mapping[str, Any]) -> str | None:
+    """The request for the next page; with ``merge`` a link's body holds only what differs from the request before (STAC API: paging)."""
+    link = next((link for link in reply.links if link.rel == "next" and link.href), None)
+    if link is None:
+        return None
+    body = None
+    if link.method.upper() == "POST":
+        stated = link.body if isinstance(link.body, dict) else {}
+        body = {**asked, **stated} if link.merge or not stated else stated
+    return msgspec.json.encode(_Following(href=link.href, body=body)).decode()
 
 
-def _product(item: _Item, provider: str) -> Product:
-    attributes = _attributes(item.properties)
-    whole = next((asset for name, asset in item.assets.items() if name.lower() in _WHOLE), _Asset())
+def item_product(item: Item, provider: str) -> Product:
+    """An item whose assets are the product, under the item's own id. Its size is known where that of each asset is."""
+    attributes = attributes_of(item.properties)
+    product_type = attributes.get("productType")
+    sizes = [max(int(asset.size), 0) for asset in item.assets.values()]
+    return Product(
+        id=item.id,
+        name=item.id,
+        provider=provider,
+        collection=item.collection,
+        product_type=None if product_type is None else str(product_type),
+        start=time_of(item, "start_datetime", "datetime"),
+        end=time_of(item, "end_datetime", "datetime"),
+        published=time_of(item, "published", "created"),
+        modified=time_of(item, "updated"),
+        size=sum(sizes) if sizes and all(sizes) else None,
+        footprint=item.geometry,
+        quicklook_url=_quicklook(item),
+        attributes=attributes,
+    )
+
+
+def whole_product(item: Item, provider: str) -> Product:
+    """An item that stands for a product of the Copernicus Data Space.
+
+    The id is that of CDSE OData where an asset tells it, else the item's. Size and checksum are those of the zip, or of the single file.
+    """
+    attributes = attributes_of(item.properties)
+    whole = next((asset for name, asset in item.assets.items() if name.lower() in _WHOLE), Asset())
     checksum = of_multihash(whole.checksum or "")
     # The file has the product's own name, which the id is not always (CDSE STAC: L2__O3_TCL of Sentinel-5P).
     stem = (whole.local_path or "").rpartition("/")[2].removesuffix(".zip") or item.id
@@ -172,10 +252,10 @@ def _product(item: _Item, provider: str) -> Product:
         provider=provider,
         collection=item.collection,
         product_type=None if product_type is None else str(product_type),
-        start=_time(item, "start_datetime", "datetime"),
-        end=_time(item, "end_datetime", "datetime"),
-        published=_time(item, "published"),
-        modified=_time(item, "updated"),
+        start=time_of(item, "start_datetime", "datetime"),
+        end=time_of(item, "end_datetime", "datetime"),
+        published=time_of(item, "published"),
+        modified=time_of(item, "updated"),
         size=max(int(whole.size), 0) or None,
         checksums=(checksum,) if checksum else (),
         footprint=item.geometry,
@@ -185,17 +265,22 @@ def _product(item: _Item, provider: str) -> Product:
     )
 
 
-def _time(item: _Item, *names: str) -> datetime | None:
+def time_of(item: Item, *names: str) -> datetime | None:
+    """The first of the times that the item states.
+
+    Raises:
+        CatalogueError: it is no time.
+    """
     stated = next((item.properties[name] for name in names if item.properties.get(name)), None)
     return None if stated is None else moment(str(stated), item.id)
 
 
-def _product_id(item: _Item, whole: _Asset) -> str:
+def _product_id(item: Item, whole: Asset) -> str:
     assets = (whole, *item.assets.values())
     return next((found[1] for asset in assets for href in asset.hrefs() if (found := _ID.search(href))), item.id)
 
 
-def _s3_path(item: _Item, stem: str) -> str | None:
+def _s3_path(item: Item, stem: str) -> str | None:
     """Where the product is in its bucket: the path of an asset as far as the component that begins with ``stem``."""
     paths = (_in_bucket(href) for asset in item.assets.values() for href in asset.hrefs())
     pattern = re.compile(rf"[^/]+/(?:[^/]+/)*?{re.escape(stem)}[^/]*")
@@ -207,19 +292,27 @@ def _in_bucket(href: str) -> str:
     return "" if "://" in href.removeprefix("s3://") else href.removeprefix("s3://").lstrip("/")
 
 
-def _quicklook(item: _Item) -> str | None:
+def _quicklook(item: Item) -> str | None:
     previews = (asset for name, asset in item.assets.items() if name.lower() in _PREVIEWS)
     return next(
         (href for asset in previews for href in asset.hrefs() if href.startswith(("https://", "http://"))), None
     )
 
 
-def _attributes(properties: Mapping[str, Any]) -> dict[str, Attribute]:
-    return {
+def attributes_of(properties: Mapping[str, Any]) -> dict[str, Attribute]:
+    """What the properties say, under the names and in the words of CDSE OData where it has them."""
+    found = {
         _COUNTERPARTS.get(name, name): _worded(name, value)
         for name, value in properties.items()
         if name not in _FIELDS and isinstance(value, str | int | float | bool)
     }
+    channels = re.findall("[HV]{2}", str(properties.get("sar:polarizations", "")))
+    return found | ({"polarisationChannels": "&".join(channels)} if channels else {})
+
+
+def counterpart(attribute: str) -> str:
+    """What CDSE OData calls a STAC property; the name itself where it has no other."""
+    return _COUNTERPARTS.get(attribute, attribute)
 
 
 def _worded(name: str, value: Attribute) -> Attribute:
@@ -227,8 +320,8 @@ def _worded(name: str, value: Attribute) -> Attribute:
     match name, value:
         case "sat:orbit_state", str():
             return value.upper()
-        case "grid:code", str():
-            return value.removeprefix("MGRS-")
+        case "grid:code" | "s2:mgrs_tile", str():
+            return value.removeprefix("MGRS-").removeprefix("T")
         case "eo:cloud_cover", int():
             return float(value)
         case _:

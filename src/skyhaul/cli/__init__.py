@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from skyhaul.cli import embedded, fetch, find, known
+from skyhaul.cli import bench, embedded, fetch, find, known, revisit, select
 from skyhaul.version import __version__
 
 app = typer.Typer(
@@ -24,8 +24,11 @@ app = typer.Typer(
 auth = typer.Typer(help="What the credentials open.", rich_markup_mode=None)
 
 app.command()(embedded.demo)
+app.command()(bench.bench)
 app.command()(find.search)
 app.command()(find.plan)
+app.command()(select.select)
+app.command()(revisit.revisit)
 app.command()(fetch.download)
 app.command()(fetch.run)
 app.command()(known.status)

@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 from anyio import to_thread
 
+from skyhaul.cli.gone import CheckDeleted, Gone
 from skyhaul.cli.options import Given, Json, takes
-from skyhaul.errors import CatalogueError, SettingsError, SinkError
+from skyhaul.errors import CatalogueError, SettingsError, SinkError, SkyhaulError
 from skyhaul.keys import DOWNLOAD, QUERY, ResultFormat
 
 if TYPE_CHECKING:
+    from skyhaul.archives import ProviderSettings
     from skyhaul.credentials import Credentials
     from skyhaul.model import Product, Query
-    from skyhaul.planning import Plan
+    from skyhaul.planning import Plan, Totals
     from skyhaul.results import Writer
     from skyhaul.settings import Settings
 
@@ -41,6 +43,7 @@ def search(
     count: Annotated[
         bool, typer.Option("--count", help="Print only how many there are.", envvar="SKYHAUL_COUNT")
     ] = False,
+    check_deleted: CheckDeleted = False,
     json: Json = False,
 ) -> None:
     """Print the products that a query finds."""
@@ -50,21 +53,28 @@ def search(
     check_restricted(settings.query)
 
     # The engine is heavy: what is wrong with the options is said before it is imported.
-    from skyhaul.cli.running import carried_out, of_search
-    from skyhaul.credentials import Credentials
+    from skyhaul.cli.running import carried_out, of_search, search_credentials
+    from skyhaul.planning import Totals
     from skyhaul.results import Writer
 
-    # The catalogue is open to everyone: no secrets are read for it.
+    account, totals = search_credentials(settings), Totals()
+    gone = Gone.asked(settings, account) if check_deleted else None
+    observers = gone.watching(of_search) if gone else of_search
     if count:
-        found = carried_out(settings, Credentials(), of_search, lambda haul: haul.count())
+        found = carried_out(settings, account, observers, lambda haul: haul.count(totals.add))
         sys.stdout.write(f"{found}\n")
     else:
-        with _destination(output) as stream, Writer("jsonl" if json else format_, stream) as writer:
-            carried_out(settings, Credentials(), of_search, lambda haul: _write(haul.search(), writer))
+        with destination(output) as stream, Writer("jsonl" if json else format_, stream) as writer:
+            carried_out(settings, account, observers, lambda haul: _write(haul.search(), writer, totals))
         found = writer.count
+    if gone:
+        gone.tell()
     if not found:
-        sys.stderr.write("skyhaul: nothing matched\n")
+        sys.stderr.write(f"skyhaul: nothing matched{_held_back(settings, account)}\n")
         raise typer.Exit(NOTHING_MATCHED)
+    if totals.products == found:
+        sys.stdout.flush()
+        sys.stderr.write(f"skyhaul: {_summed(totals, settings.provider)}\n")
 
 
 @takes(*QUERY, *DOWNLOAD)
@@ -83,9 +93,9 @@ def planned(settings: Settings, *, json: bool) -> int:
     from skyhaul.cli.show import print_json
 
     credentials = load_credentials(settings)
-    if not credentials.login and not credentials.s3:
-        sys.stderr.write("skyhaul: no credentials are set; planned as for an account that has a login and S3 keys\n")
-        credentials = _anyone()
+    if not credentials.enough:
+        sys.stderr.write("skyhaul: no credentials are set; planned as for an account that has all there are\n")
+        credentials = _anyone(credentials)
     found = carried_out(settings, credentials, of_search, lambda haul: haul.plan())
     if json:
         print_json(_plan_json(found))
@@ -96,12 +106,10 @@ def planned(settings: Settings, *, json: bool) -> int:
     return 0 if found.fits else WILL_NOT_FIT
 
 
-def _anyone() -> Credentials:
+def _anyone(credentials: Credentials) -> Credentials:
     """An account to plan with: nothing is sent with it."""
-    from skyhaul.credentials import Credentials
-
-    none = "none"
-    return Credentials(username=none, password=none, s3_access_key=none, s3_secret_key=none)
+    none: dict[str, Any] = {name: "none" for name in credentials.account.takes if name != "totp_secret"}
+    return replace(credentials, **none)
 
 
 def check_restricted(query: Query) -> None:
@@ -112,14 +120,86 @@ def check_restricted(query: Query) -> None:
     """
     from skyhaul.model import Query as Anything
 
-    same = replace(query, provider=Anything().provider, order_by=Anything().order_by, online=None, latest_version=False)
+    same = replace(
+        query,
+        provider=Anything().provider,
+        order_by=Anything().order_by,
+        online=None,
+        latest_version=False,
+        season=None,
+    )
     if same == Anything():
         raise SettingsError(
             "nothing restricts the query: give at least one of --collection, --product-type, --start, --tile, --name, --id"
         )
 
 
-async def _write(products: AsyncIterator[Product], writer: Writer) -> None:
+def _summed(totals: Totals, limits: ProviderSettings) -> str:
+    """What was found in figures, and what fetching all of it would cost."""
+    from skyhaul.observe.text import bytes_text, count_text, percent_text, span_text
+
+    kinds = [
+        f"{kind} {count_text(count)} of {bytes_text(size)}" for kind, (count, size) in sorted(totals.by_type.items())
+    ]
+    unsized = f" and {count_text(totals.unsized)} of unknown size" if totals.unsized else ""
+    text = f"{count_text(totals.products)} products, {bytes_text(totals.bytes)}{unsized} ({', '.join(kinds)})"
+    seconds, allowance = totals.seconds(limits), limits.bytes_per_30_days
+    costs = [
+        *([f"{span_text(seconds)} at the archive's limits"] if seconds is not None else []),
+        *([f"{percent_text(totals.bytes / allowance)} of 30 days' allowance"] if allowance else []),
+    ]
+    return f"{text}: {', '.join(costs)}" if costs else text
+
+
+def _held_back(settings: Settings, account: Credentials) -> str:
+    """Without which restriction there would be something, and how much: one request for each that may be left out."""
+    from skyhaul.cli.running import carried_out, of_search
+    from skyhaul.observe.text import count_text
+
+    found: list[tuple[int, str]] = []
+    for option, query in _loosened(settings.query):
+        try:
+            count = carried_out(replace(settings, query=query), account, of_search, lambda haul: haul.count())
+        except SkyhaulError:
+            continue  # no more than a hint is lost
+        found.append((count, option))
+    count, option = max(found, default=(0, ""))
+    return f"; without {option} there would be {count_text(count)}" if count else ""
+
+
+def _loosened(query: Query) -> Iterator[tuple[str, Query]]:
+    """The query without one of its restrictions, for each that is quick to leave out: without times or collection counting is slow."""
+    from skyhaul.model import Query as Anything
+
+    usual = Anything()
+    if query.collection is None and query.sensing.open:
+        return
+    options = [(option, {name: getattr(usual, name) for name in names}) for option, names in _OPTIONAL]
+    for option, left_out in options:
+        without: Query = replace(query, **left_out)
+        if without != query:
+            yield option, without
+
+
+_OPTIONAL = (
+    ("--cloud-max and --cloud-min", ("cloud_max", "cloud_min")),
+    ("the area", ("area", "area_asked", "area_label")),
+    ("--tile", ("tiles",)),
+    ("--product-type", ("product_types",)),
+    ("--where and what else is compared", ("where",)),
+    ("--rule", ("rules",)),
+    ("--season", ("season",)),
+    ("--name", ("names",)),
+    ("--online", ("online",)),
+    ("--platform", ("platform",)),
+    ("--orbit-direction and --relative-orbit", ("orbit_direction", "relative_orbit")),
+    ("--polarisation and --mode", ("polarisation", "mode")),
+    ("--published-start and --published-end", ("published",)),
+)
+"""Restrictions that are tried without, where nothing matched."""
+
+
+async def _write(products: AsyncIterator[Product], writer: Writer, totals: Totals) -> None:
     """Write products in batches on a thread: a slow reader of ours must not hold up the event loop."""
     batch: list[Product] = []
 
@@ -129,6 +209,7 @@ async def _write(products: AsyncIterator[Product], writer: Writer) -> None:
         batch.clear()
 
     async for product in products:
+        totals.add(product)
         batch.append(product)
         if len(batch) == BATCH:
             await to_thread.run_sync(flush)
@@ -136,7 +217,7 @@ async def _write(products: AsyncIterator[Product], writer: Writer) -> None:
 
 
 @contextmanager
-def _destination(output: Path | None) -> Iterator[TextIO]:
+def destination(output: Path | None) -> Iterator[TextIO]:
     """Stdout, or a file that gets its name when all is in it."""
     if output is None:
         yield sys.stdout
@@ -175,6 +256,16 @@ def _print_plan(plan: Plan) -> None:
         ("slices", count_text(len(plan.slices))),
         ("requests", f"{count_text(plan.objects)} ({routes})" if routes else "0"),
         ("bytes", f"{'at most ' if plan.in_part else ''}{bytes_text(plan.bytes)}{unsized}{share}"),
+        *(
+            [
+                (
+                    "quota",
+                    f"{bytes_text(plan.spent_bytes)} of {bytes_text(plan.allowance_bytes)} spent in 30 days from here",
+                )
+            ]
+            if plan.spent_bytes is not None and plan.allowance_bytes
+            else []
+        ),
         ("time", f"{span_text(plan.seconds)} at the archive's limits"),
         ("disk", f"{bytes_text(plan.disk_needed_bytes)} needed, {bytes_text(plan.disk_free_bytes)} free: {room}"),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 NOT_LET_IN = 5
 
-# A question that every catalogue answers at once: one tile, one day.
-_SMALL = {"collection": "SENTINEL-2", "start": "2024-07-01", "end": "2024-07-01", "tile": "32TQR"}
+# A question that every catalogue answers at once: what there is of one day, and no more than one.
+_SMALL = {"start": "2024-07-01", "end": "2024-07-01", "limit": 1}
 
 
 def status(
@@ -61,18 +62,22 @@ def _status_rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def providers(*, json: Json = False) -> None:
-    """List the archives that are known, with their addresses and limits."""
+    """List the archives that are known, with what they need, their addresses and limits."""
     import msgspec
 
     from skyhaul.cli.show import print_json, print_rows
+    from skyhaul.providers import ARCHIVES
     from skyhaul.settings import load
 
-    for name, archive in load().providers.items():
-        figures = msgspec.to_builtins(archive)
+    settings = load().providers
+    for archive in ARCHIVES:
+        figures = msgspec.to_builtins(settings[archive.name])
+        known = {key: figures[key] for key in archive.keys}
         if json:
-            print_json({"name": name, **figures})
+            print_json({"name": archive.name, "title": archive.title, "needs": archive.needs, **known})
         else:
-            print_rows([("name", name), *((key, str(value)) for key, value in figures.items())])
+            shown = [(key, str(value)) for key, value in known.items() if value not in ("", None)]
+            print_rows([("name", archive.name), ("", archive.title), ("needs", archive.needs), *shown])
 
 
 def check(
@@ -105,7 +110,7 @@ def _missing(credentials: Credentials) -> list[tuple[str, str]]:
     from skyhaul.errors import AccessDenied
 
     missing = []
-    for name, required in (("login", credentials.require_login), ("s3", credentials.require_s3)):
+    for name, required in _required(credentials).items():
         try:
             required()
         except AccessDenied as error:
@@ -113,10 +118,21 @@ def _missing(credentials: Credentials) -> list[tuple[str, str]]:
     return missing
 
 
+def _required(credentials: Credentials) -> dict[str, Callable[[], object]]:
+    """What the archive takes, by name."""
+    takes = credentials.account.takes
+    asked = {
+        "login": ("password", credentials.require_login),
+        "s3": ("s3_secret_key", credentials.require_s3),
+        "key": ("api_key", credentials.require_key),
+    }
+    return {name: required for name, (field, required) in asked.items() if field in takes}
+
+
 def _verdict(tried: list[Check], credentials: Credentials) -> int:
     """0 where one way to download works and nothing that is set is refused."""
-    unset = {name for name, given in (("login", credentials.login), ("s3", credentials.s3)) if not given}
+    unset = {name for name, _ in _missing(credentials)}
     refused = [each.name for each in tried if not each.ok and each.name not in unset]
     if refused == ["catalogue"]:
         return 1
-    return NOT_LET_IN if refused or len(unset) > 1 else 0
+    return NOT_LET_IN if refused or not credentials.enough else 0

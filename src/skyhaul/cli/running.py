@@ -20,12 +20,13 @@ from skyhaul.cli.hooks import Hooks, words_of
 from skyhaul.cli.show import print_json
 from skyhaul.credentials import Credentials
 from skyhaul.errors import HostUnreachable, SinkError
-from skyhaul.events import AttemptFailed, HostCooled, Meter, ProductFinished
+from skyhaul.events import AttemptFailed, FilteredHere, HostCooled, Meter, NotFound, ProductFinished
 from skyhaul.model import ProductResult
 from skyhaul.observe.bus import Bus
 from skyhaul.observe.lines import JsonLines, LogLines
 from skyhaul.observe.sentences import sentence
 from skyhaul.observe.text import clean
+from skyhaul.providers import find
 from skyhaul.runtime import Haul, opened, unwrapped
 from skyhaul.settings import DownloadSettings, Settings
 
@@ -47,7 +48,7 @@ def carried_out(
     settings: Settings, account: Credentials, observers: Observers, work: Callable[[Haul], Awaitable[T]]
 ) -> T:
     """The result of ``work`` on the archive, watched by ``observers``."""
-    for warning in account.warnings:
+    for warning in (*settings.notices, *account.warnings):
         sys.stderr.write(f"skyhaul: {warning}\n")
 
     async def main() -> T:
@@ -74,7 +75,23 @@ async def watched(settings: Settings, account: Credentials, observers: Observers
 
 def load_credentials(settings: Settings) -> Credentials:
     """The user's credentials for the archive of the query."""
-    return credentials.load(settings.provider.token_url)
+    urls = settings.provider
+    return credentials.load(urls.token_url or urls.url, account=find(settings.query.provider).account)
+
+
+def search_credentials(settings: Settings) -> Credentials:
+    """What a search needs: most catalogues are open to everyone, and no secrets are read for them.
+
+    Raises:
+        AccessDenied: the catalogue is closed, and nothing is set that opens it.
+    """
+    account = find(settings.query.provider).account
+    if account is None or not account.searching:
+        return Credentials()
+    found = load_credentials(settings)
+    if not found.enough:
+        found.require()
+    return found
 
 
 def of_search(bus: Bus, _: Meter) -> list[Observer]:
@@ -130,7 +147,11 @@ class _Complaints:
     async def run(self) -> None:
         async for event in self._events:
             unreachable = isinstance(event, AttemptFailed) and event.kind == HostUnreachable.__name__
-            if isinstance(event, AttemptFailed | HostCooled) and not unreachable and (words := sentence(event)):
+            if (
+                isinstance(event, AttemptFailed | FilteredHere | HostCooled | NotFound)
+                and not unreachable
+                and (words := sentence(event))
+            ):
                 await to_thread.run_sync(sys.stderr.write, f"skyhaul: {clean(words)}\n")
 
 

@@ -10,9 +10,12 @@ from skyhaul.events import (
     DiskPaused,
     DiskResumed,
     Event,
+    FilteredHere,
     HostCooled,
+    NotFound,
     ObserverFailed,
     ProductFinished,
+    ProductOrdered,
     RunFinished,
     RunStarted,
     SliceFailed,
@@ -22,6 +25,9 @@ from skyhaul.observe.progress import Progress
 from skyhaul.observe.rates import SOON_S, rounded
 from skyhaul.observe.report import ending
 from skyhaul.observe.watch import View
+
+NAMED_MAX = 5
+"""Names in a sentence."""
 
 
 def ready_text(view: View) -> str:
@@ -90,6 +96,15 @@ def _run_finished(event: RunFinished) -> str:
     )
 
 
+def _filtered_here(event: FilteredHere) -> str:
+    return f"{event.provider} cannot be asked for {', '.join(event.fields)}: what it finds is filtered here"
+
+
+def _not_found(event: NotFound) -> str:
+    named, more = ", ".join(event.names[:NAMED_MAX]), len(event.names) - NAMED_MAX
+    return f"not in the catalogue: {named}" + (f" and {more} more" if more > 0 else "")
+
+
 def _slice_failed(event: SliceFailed) -> str:
     return f"catalogue slice {event.slice} failed: {event.error}"
 
@@ -115,6 +130,10 @@ def _observer_failed(event: ObserverFailed) -> str:
     return f"{event.observer}: {event.error}"
 
 
+def _product_ordered(event: ProductOrdered) -> str | None:
+    return {"staging": f"ordered {event.name}", "online": f"online {event.name}"}.get(event.state)
+
+
 def _product_finished(event: ProductFinished) -> str | None:
     result = event.result
     if result.state == "verified":
@@ -127,6 +146,8 @@ def _product_finished(event: ProductFinished) -> str | None:
 _SENTENCES: Mapping[type[Event], Callable[[Any], str | None]] = {
     RunStarted: _run_started,
     RunFinished: _run_finished,
+    FilteredHere: _filtered_here,
+    NotFound: _not_found,
     SliceFailed: _slice_failed,
     AttemptFailed: _attempt_failed,
     HostCooled: _host_cooled,
@@ -134,4 +155,5 @@ _SENTENCES: Mapping[type[Event], Callable[[Any], str | None]] = {
     DiskResumed: _disk_resumed,
     ObserverFailed: _observer_failed,
     ProductFinished: _product_finished,
+    ProductOrdered: _product_ordered,
 }

@@ -9,17 +9,25 @@ from typing import ClassVar, Protocol
 
 from anyio import CapacityLimiter, create_task_group, to_thread
 
+from skyhaul.archives import Made, Means
+from skyhaul.catalogue.deleted import Deletions, deleted_url, parse_deleted
 from skyhaul.catalogue.entities import parse_page
-from skyhaul.catalogue.odata import ATTRIBUTES_ONLY, names_body, names_url, page_url
+from skyhaul.catalogue.here import sorted_out
+from skyhaul.catalogue.odata import ASKED, ATTRIBUTES_ONLY, leftover, names_body, names_url, page_url
 from skyhaul.errors import AccessDenied, CatalogueError, SettingsError, SkyhaulError
 from skyhaul.model import Product, Query, RemoteObject, TimeInterval
-from skyhaul.protocols import Page, Paging, Slice, Web, Wish
+from skyhaul.protocols import Expected, Here, Page, Paging, Slice, Web, Wish
+from skyhaul.providers.eodata import shelf
 from skyhaul.values import meant
 from skyhaul.vocabulary import COLLECTIONS
 
 
 class Shelf(Protocol):
     """Where products are turned into objects."""
+
+    def expected(self, product: Product, wish: Wish) -> Expected:
+        """See :class:`skyhaul.protocols.Provider`."""
+        ...
 
     async def objects(self, product: Product, wish: Wish) -> Sequence[RemoteObject]:
         """See :class:`skyhaul.protocols.Provider`."""
@@ -43,6 +51,10 @@ class Cdse:
     name: ClassVar[str] = "cdse"
     # CDSE OData: $top ≤ 1000, $skip ≤ 10 000; requests in flight are not limited by word, four is what an account may have elsewhere.
     paging: ClassVar[Paging] = Paging(page_size=1000, deepest_skip=10_000, concurrency=4)
+
+    def here(self, query: Query) -> Here | None:
+        """See :class:`skyhaul.protocols.Catalogue`."""
+        return sorted_out(leftover(query), asked=ASKED, archive=self.name)
 
     async def page(self, part: Slice, skip: int, *, count: bool) -> Page:
         """See :class:`skyhaul.protocols.Catalogue`. A limit of the query below the page size makes pages as small."""
@@ -77,11 +89,23 @@ class Cdse:
         url = names_url(self.catalogue_url, top=self.paging.page_size, expand=self.expand)
         return await self._read(await self.web.post(url, names_body(names), "application/json"), None)
 
+    async def deleted(self, query: Query, skip: int) -> Deletions:
+        """See :class:`skyhaul.catalogue.deleted.Remembering`."""
+        url = deleted_url(self.catalogue_url, query, top=self.paging.page_size, skip=skip)
+        return parse_deleted(await self._get(url), provider=self.name, collection=query.collection)
+
     async def objects(self, product: Product, wish: Wish) -> Sequence[RemoteObject]:
         """See :class:`skyhaul.protocols.Provider`."""
+        return await self._shelved().objects(product, wish)
+
+    def expected(self, product: Product, wish: Wish) -> Expected:
+        """See :class:`skyhaul.protocols.Provider`."""
+        return self._shelved().expected(product, wish)
+
+    def _shelved(self) -> Shelf:
         if self.shelf is None:
             raise AccessDenied("the catalogue was opened without a way to download")
-        return await self.shelf.objects(product, wish)
+        return self.shelf
 
     async def _end(self, query: Query, order_by: str) -> datetime | None:
         part = Slice(query=replace(query, order_by=order_by), interval=query.sensing)
@@ -102,6 +126,12 @@ class Cdse:
         if len(body) < THREAD_BYTES:
             return await to_thread.run_sync(lambda: parse_page(body, provider=self.name, collection=collection))
         return await to_thread.run_sync(lambda: parse_page(body, provider=self.name, collection=collection))
+
+
+def made(means: Means) -> Made:
+    """See :class:`skyhaul.archives.Archive`."""
+    provider = Cdse(web=means.web, catalogue_url=means.settings.catalogue_url, shelf=shelf(means))
+    return Made(provider=provider, sources=means.sources)
 
 
 def _check(collection: str | None) -> None:

@@ -3,47 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Protocol
 
+from skyhaul.archives import Means
 from skyhaul.errors import ObjectMissing, ObjectOffline
 from skyhaul.model import Product, RemoteObject
-from skyhaul.protocols import Wish
-from skyhaul.providers.routes import Road, choose, single
+from skyhaul.protocols import Expected, Listed, Lister, Wish
+from skyhaul.providers.routes import Road, choose, expected, road, single
 from skyhaul.transfer import checksum as digests
 from skyhaul.transfer import manifest
 
 
-class Listed(Protocol):
-    """A key of a listing."""
-
-    @property
-    def key(self) -> str:
-        """The whole key."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """In bytes."""
-        ...
-
-    @property
-    def etag(self) -> str:
-        """Without quotes."""
-        ...
-
-
-class Lister(Protocol):
-    """Who can list a bucket, and knows where its objects are."""
-
-    def listing(self, bucket: str, prefix: str) -> AsyncIterator[Sequence[Listed]]:
-        """The objects below ``prefix``, a page at a time."""
-        ...
-
-    def url(self, bucket: str, key: str) -> str:
-        """Where the object is."""
-        ...
+def shelf(means: Means) -> Eodata:
+    """The ways that there are with the means at hand."""
+    return Eodata(download_url=means.settings.download_url, lister=means.lister, road=road(means))
 
 
 class Eodata:
@@ -67,6 +41,10 @@ class Eodata:
         if choose(product, wish, self._road) == "http" or self._lister is None:
             return [self._zip(product)]
         return await self._files(product, wish, self._lister)
+
+    def expected(self, product: Product, wish: Wish) -> Expected:
+        """See :class:`skyhaul.protocols.Provider`."""
+        return expected(product, wish, self._road)
 
     def _zip(self, product: Product) -> RemoteObject:
         # CDSE: the download host serves no ranges. Its zips are made on the fly, so the catalogue's size is a hint: only the digest counts.

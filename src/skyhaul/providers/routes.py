@@ -5,11 +5,12 @@ A zip is one request but starts again when it breaks; files cost a round trip ea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from skyhaul.archives import COPERNICUS, Account, Means
 from skyhaul.errors import AccessDenied
 from skyhaul.model import Product, Route
-from skyhaul.protocols import Wish
+from skyhaul.protocols import Expected, Wish
 
 BYTES_BETWEEN_BREAKS = 20_000_000_000
 """How far a download host gets, on average, before a connection breaks: a cautious guess until a run has measured it."""
@@ -24,12 +25,23 @@ OBJECTS_USUAL = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Road:
-    """What the account can use, and what a stream does: ``latency_s`` to the first byte, ``bytes_per_s`` from then on."""
+    """What the account can use, and what a stream does: ``latency_s`` to the first byte, ``bytes_per_s`` from then on.
+
+    ``account`` is what is asked for where something is missing.
+    """
 
     http: bool
     s3: bool
     latency_s: float = 0.06
     bytes_per_s: float = 20_000_000.0
+    account: Account = COPERNICUS
+
+
+def road(means: Means) -> Road:
+    """The road that an archive's settings and the account's credentials make."""
+    usual = Road(http="http" in means.sources, s3="s3" in means.sources, account=means.account or COPERNICUS)
+    stated = means.settings.bytes_per_s_per_connection
+    return usual if stated is None else replace(usual, bytes_per_s=float(stated))
 
 
 def choose(product: Product, wish: Wish, road: Road) -> Route:
@@ -47,6 +59,13 @@ def choose(product: Product, wish: Wish, road: Road) -> Route:
     if not road.http:
         return "s3"
     return "s3" if seconds_over_s3(product, road) <= seconds_as_zip(product, road) else "http"
+
+
+def expected(product: Product, wish: Wish, road: Road) -> Expected:
+    """What fetching ``product`` by the route that :func:`choose` takes would take."""
+    if choose(product, wish, road) == "s3":
+        return Expected(route="s3", objects=objects(product), seconds=seconds_over_s3(product, road))
+    return Expected(route="http", objects=1, seconds=seconds_as_zip(product, road))
 
 
 def seconds_as_zip(product: Product, road: Road) -> float:
@@ -77,17 +96,19 @@ def single(product: Product) -> bool:
 
 def _with_keys(road: Road, why: str) -> Route:
     if not road.s3:
-        raise AccessDenied(
-            f"{why}, which needs S3 keys: set CDSE_S3_ACCESS_KEY and CDSE_S3_SECRET_KEY; they are made at "
-            "https://eodata-s3keysmanager.dataspace.copernicus.eu/"
-        )
+        raise AccessDenied(f"{why}, which needs S3 keys: set {_keys(road)}; they are made at {road.account.keys_at}")
     return "s3"
 
 
 def _with_login(road: Road) -> Route:
     if not road.http:
+        login = f"{road.account.variable('username')} and {road.account.variable('password')}"
         raise AccessDenied(
-            "downloading over HTTP needs a login: set CDSE_USERNAME and CDSE_PASSWORD (accounts are made at "
-            "https://dataspace.copernicus.eu), or CDSE_S3_ACCESS_KEY and CDSE_S3_SECRET_KEY to go over S3"
+            f"downloading over HTTP needs a login: set {login} (accounts are made at {road.account.made_at}), or {_keys(road)} to go over "
+            "S3"
         )
     return "http"
+
+
+def _keys(road: Road) -> str:
+    return f"{road.account.variable('s3_access_key')} and {road.account.variable('s3_secret_key')}"

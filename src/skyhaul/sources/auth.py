@@ -32,12 +32,17 @@ class Poster(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """What a person has to log in with. Never printed."""
+    """What a person has to log in with. Never printed.
+
+    ``prefix`` begins the variables that it is set in, ``made_at`` is where accounts are made.
+    """
 
     username: str = field(repr=False)
     password: str = field(repr=False)
     totp_secret: str | None = field(default=None, repr=False)
     client_id: str = "cdse-public"
+    prefix: str = field(default="CDSE", repr=False)
+    made_at: str = field(default="https://dataspace.copernicus.eu", repr=False)
 
     def form(self) -> dict[str, str]:
         """The fields of a password grant; with two factors, the code of this half minute.
@@ -58,8 +63,8 @@ class Login:
                 fields["totp"] = pyotp.TOTP(self.totp_secret.replace(" ", "")).now()
             except ValueError:
                 raise SettingsError(
-                    "CDSE_TOTP_SECRET is not the secret of a second factor: letters A to Z and digits 2 to 7, as shown when two-factor "
-                    "login was set up (not one of its six-digit codes)"
+                    f"{self.prefix}_TOTP_SECRET is not the secret of a second factor: letters A to Z and digits 2 to 7, as shown when "
+                    "two-factor login was set up (not one of its six-digit codes)"
                 ) from None
         return fields
 
@@ -126,8 +131,8 @@ class TokenSource:
             return await self._grant(self._login.form)
         except AccessDenied as error:
             raise LoginRefused(
-                f"the login was refused ({error}): check CDSE_USERNAME and CDSE_PASSWORD, and CDSE_TOTP_SECRET if the account "
-                "has two-factor login; accounts are made at https://dataspace.copernicus.eu"
+                f"the login was refused ({error}): check {self._login.prefix}_USERNAME and {self._login.prefix}_PASSWORD, and "
+                f"{self._login.prefix}_TOTP_SECRET if the account has two-factor login; accounts are made at {self._login.made_at}"
             ) from None
 
     def _refreshing(self) -> dict[str, str]:

@@ -45,7 +45,8 @@ KINDS: Mapping[int, Callable[[str], RemoteError]] = {
 def error_of(status: int, url: str, headers: Mapping[str, str], body: bytes) -> RemoteError:
     """The error that an unsuccessful answer stands for."""
     host = urlsplit(url).hostname or "the host"
-    said = says(body)
+    # A DHuS tells the cause in a header; its body is a page of the servlet container.
+    said = _tidy(headers.get("cause-message", "")) or says(body)
     message = f"{host} answered {status}" + (f": {said}" if said else "")
     busy = status in BUSY or (status == HTTPStatus.FORBIDDEN and ("SlowDown" in said or "concurrent flows" in said))
     if busy:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from skyhaul.catalogue.dhus import parse_dhus_entities
 from skyhaul.catalogue.opensearch import parse_dhus_search, parse_resto
-from skyhaul.catalogue.stac import next_request, parse_items
+from skyhaul.catalogue.stac import parse_item, parse_items
 from skyhaul.errors import CatalogueError
 from skyhaul.protocols import Page
 
@@ -43,7 +43,7 @@ def test_stac(properties, asset, anything):
     read(parse_items, item)
     read(parse_items, anything)
     with suppress(CatalogueError):
-        next_request(json.dumps(anything).encode())
+        parse_item(json.dumps(item).encode(), provider="x")
 
 
 @given(

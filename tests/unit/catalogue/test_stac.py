@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from skyhaul.catalogue.stac import next_request, parse_items
+from skyhaul.catalogue.stac import item_product, linked, parse_items
 from skyhaul.errors import CatalogueError
 from skyhaul.model import Checksum
 
@@ -141,20 +141,64 @@ def test_times_and_attributes_are_in_the_words_of_the_archive():
     assert type(found.attributes["cloudCover"]) is float
 
 
-def test_a_link_to_get_is_followed_and_one_to_post_is_a_request_of_its_own():
-    get = {"rel": "next", "href": "https://stac.example/search?token=next:a:b"}
-    post = {
-        "rel": "next",
-        "method": "POST",
-        "href": "https://stac.example/search",
-        "body": {"token": "t"},
-        "merge": True,
-    }
-    assert read(links=[{"rel": "self", "href": "x"}, get]).next_link == get["href"]
-    assert read(links=[post]).next_link is None
-    request = next_request(json.dumps({"type": "FeatureCollection", "features": [], "links": [post]}).encode())
-    assert json.loads(str(request)) == {"href": post["href"], "body": {"token": "t"}, "merge": True}
-    assert next_request(json.dumps({"type": "FeatureCollection", "features": [], "links": [get]}).encode()) is None
+ASKED = {"collections": ["a"], "limit": 2}
+POST = {"rel": "next", "method": "POST", "href": "https://stac.example/search"}
+
+
+@pytest.mark.parametrize(
+    ("link", "body"),
+    [
+        ({"rel": "next", "href": "https://stac.example/search"}, None),
+        ({**POST, "body": {"token": "t"}, "merge": True}, {**ASKED, "token": "t"}),
+        ({**POST, "body": {"token": "t", "limit": 3}}, {"token": "t", "limit": 3}),
+        ({**POST, "body": {"limit": 3}, "merge": True}, {**ASKED, "limit": 3}),
+        ({**POST, "body": None}, ASKED),
+    ],
+    ids=["get", "merged", "as it is", "merged over", "without a body"],
+)
+def test_the_next_page_is_asked_for_as_its_link_says(link, body):
+    reply = json.dumps({"type": "FeatureCollection", "features": [], "links": [{"rel": "self", "href": "x"}, link]})
+    found = linked(parse_items(reply.encode(), provider="stac", asked=ASKED).next_link)
+    assert found[0] == "https://stac.example/search"
+    assert (found[1] and json.loads(found[1])) == body
+
+
+def test_the_last_page_leads_nowhere():
+    assert read(links=[{"rel": "self", "href": "x"}]).next_link is None
+    assert read(links=[{"rel": "next", "href": ""}]).next_link is None
+
+
+def test_a_page_that_lost_items_on_its_way_is_refused():
+    assert len(read(item(), numberReturned=1).products) == 1
+    with pytest.raises(CatalogueError, match="answered with 1 items and calls them 2"):
+        read(item(), numberReturned=2)
+
+
+def test_an_item_whose_assets_are_the_product():
+    found = item(
+        {
+            "red": {"href": "https://cogs.example/B04.tif", "file:size": 5},
+            "blue": {"href": f"{S3}/B02.tif", "file:size": 7},
+        },
+        created="2024-04-02T00:00:00Z",
+        **{"sar:polarizations": ["VV", "VH"], "s2:mgrs_tile": "32TQM"},
+    )
+    page = parse_items(json.dumps(found).encode(), provider="stac", read=item_product)
+    [product] = page.products
+    assert (product.id, product.name, product.size, product.s3_path) == (NAME, NAME, 12, None)
+    assert product.attributes["polarisationChannels"] == "VV&VH"
+    assert product.attributes["tileId"] == "32TQM"
+    assert product.published == datetime(2024, 4, 2, tzinfo=UTC)
+
+
+def test_a_size_is_known_where_all_of_it_is():
+    found = item(
+        {
+            "red": {"href": "https://cogs.example/B04.tif", "file:size": 5},
+            "blue": {"href": "https://cogs.example/B02.tif"},
+        }
+    )
+    assert parse_items(json.dumps(found).encode(), provider="stac", read=item_product).products[0].size is None
 
 
 @pytest.mark.parametrize(

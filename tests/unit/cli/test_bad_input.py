@@ -62,7 +62,7 @@ def skyhaul(monkeypatch, capfd, tmp_path):
         (["--aoi", POLYGON_CROSSED], "--aoi: the polygon crosses itself near 7.5 44.5"),
         (["--aoi", "nowhere.geojson"], "--aoi: there is no file nowhere.geojson"),
         (["--collection", "Sentinel2"], "--collection: 'Sentinel2' is unknown; did you mean SENTINEL-2?"),
-        (["--provider", "scihub"], "--provider: 'scihub' is unknown; known are cdse"),
+        (["--provider", "scihub"], "--provider: scihub was closed in October 2023"),
         (["--cloud-max", "120"], "--cloud-max: 120 is not between 0 and 100"),
         (["--where", "cloudcover<=20"], "--where: the attribute 'cloudcover' is unknown; did you mean cloudCover?"),
         ([], "nothing restricts the query: give at least one of --collection"),
@@ -189,7 +189,7 @@ def test_an_environment_that_cannot_be_used(skyhaul, monkeypatch, name, value, s
 
 def test_a_host_that_cannot_be_reached_is_named_with_what_to_try(skyhaul, monkeypatch, free_tcp_port):
     monkeypatch.setenv("SKYHAUL_PROVIDERS__CDSE__CATALOGUE_URL", f"http://127.0.0.1:{free_tcp_port}/odata/v1")
-    monkeypatch.setattr("skyhaul.runtime.RetryPolicy", partial(RetryPolicy, attempts_unknown=1))
+    monkeypatch.setattr("skyhaul.compose.RetryPolicy", partial(RetryPolicy, attempts_unknown=1))
     code, _, err = skyhaul("search", "--tile", "31TCL", "--format", "names")
     last = err.splitlines()[-1]
     assert code == 4
@@ -221,7 +221,7 @@ def test_a_job_file_that_cannot_be_run(skyhaul, tmp_path, text, sentence):
         (["run", "none.toml"], 2, "there is no file none.toml"),
         (["run"], 2, "Missing argument 'JOB.toml'"),
         (["status", "."], 6, "no journal here"),
-        (["auth", "check", "nasa"], 2, "--provider: 'nasa' is unknown; known are cdse"),
+        (["auth", "check", "nasa"], 2, "--provider: the provider 'nasa' is unknown; known are cdse"),
         (["simulate", "--scenario", "sunny"], 2, "sunny"),
         (["demo", "--faults", "--fast"], 2, "--faults and --fast exclude each other"),
         (["demo", "--products", "0"], 2, "Invalid value for '--products'"),

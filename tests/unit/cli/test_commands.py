@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 import sys
+import urllib.request
 
 import pytest
 
@@ -63,8 +64,13 @@ def lines(text):
 def test_search_prints_products_and_nothing_else(skyhaul):
     code, out, err = skyhaul("search", *TYPE, "--json")
     found = lines(out)
-    assert (code, err) == (0, "")
+    assert code == 0
     assert found
+    assert err == skyhaul("search", *TYPE, "--count")[2]
+    (said,) = err.splitlines()
+    assert said.startswith(f"skyhaul: {len(found)} products, ")
+    assert f"(S2MSI2A {len(found)} of " in said
+    assert said.endswith(" at the archive's limits, 0 % of 30 days' allowance")
     assert {product["product_type"] for product in found} == {"S2MSI2A"}
     assert all("coverage" not in product for product in found)
     assert skyhaul("search", *TYPE, "--count")[1] == f"{len(found)}\n"
@@ -94,6 +100,59 @@ def test_nothing_matched(skyhaul):
     assert skyhaul("search", "--name", "S9*", "--count") == (3, "0\n", "skyhaul: nothing matched\n")
 
 
+def test_nothing_matched_for_what_may_be_left_out(skyhaul):
+    everything = skyhaul("search", *TYPE, "--count")[1].strip()
+    code, _, err = skyhaul("search", "--collection", "SENTINEL-2", *TYPE, "--online", "--platform", "S1A")
+    assert (code, err) == (3, f"skyhaul: nothing matched; without --platform there would be {everything}\n")
+
+
+def test_what_was_deleted_is_named_with_what_replaces_it(skyhaul):
+    code, out, err = skyhaul("search", *TYPE, "--check-deleted", "--format", "names")
+    first, *gone = err.splitlines()[:-1]
+    assert code == 0
+    assert first == f"skyhaul: {len(gone)} products that match were deleted by the archive:"
+    assert gone
+    for line in gone:
+        name, fate = line.removeprefix("skyhaul:   ").split(": deleted by the archive on ")
+        assert name not in out
+        assert "; replaced by S2" in fate
+        assert fate.split("replaced by ")[1] in out.splitlines()
+    assert "nothing that matches was deleted" in skyhaul("search", "--tile", "01CCV", "--check-deleted")[2]
+
+
+def test_a_product_that_was_deleted_since_the_search(skyhaul, tmp_path, environment):
+    url = environment["SKYHAUL_PROVIDERS__CDSE__CATALOGUE_URL"] + "/DeletedProducts?$expand=Attributes&$top=1"
+    with urllib.request.urlopen(url.replace("$", "%24")) as answer:
+        (gone,) = json.load(answer)["value"]
+    line = lines(skyhaul("search", *TYPE, "--json")[1])[0]
+    line |= {"id": gone["Id"], "name": gone["Name"], "start": gone["ContentDate"]["Start"], "checksums": {}}
+    (tmp_path / "saved.jsonl").write_text(json.dumps(line) + "\n")
+    code, out, _ = skyhaul("download", "--from", "saved.jsonl", "--into", "archive", "--via", "http", "--json")
+    (result,) = lines(out)
+    assert (code, result["state"], result["kind"]) == (1, "failed", "ObjectMissing")
+    assert f"deleted by the archive on {gone['DeletionDate'][:10]} ({gone['DeletionCause']})" in result["error"]
+    assert "; replaced by S2" in result["error"]
+
+
+def test_names_from_a_file_that_the_catalogue_does_not_have(skyhaul, tmp_path):
+    names = skyhaul("search", *TYPE, "--format", "names")[1].splitlines()
+    (tmp_path / "names.txt").write_text("\n".join([*names, "S2A_NONE.SAFE"]))
+    code, out, err = skyhaul("search", "--name", "@names.txt", "--format", "names")
+    assert (code, sorted(out.splitlines())) == (0, sorted(names))
+    assert err.startswith("skyhaul: not in the catalogue: S2A_NONE.SAFE\n")
+
+
+def test_two_rules_are_searched_at_once(skyhaul):
+    either = {
+        line["id"]
+        for option in (("--platform", "SENTINEL-1"), TYPE)
+        for line in lines(skyhaul("search", *option, "--json")[1])
+    }
+    rules = ("--rule", "platform=SENTINEL-1", "--rule", "product_type=S2MSI2A")
+    assert {line["id"] for line in lines(skyhaul("search", *rules, "--json")[1])} == either
+    assert skyhaul("search", *rules, "--count")[1] == f"{len(either)}\n"
+
+
 def test_a_result_in_a_file_is_there_when_it_is_whole(skyhaul, tmp_path):
     code, out, _ = skyhaul("search", *TYPE, "--format", "geojson", "--output", "sub/found.geojson")
     assert (code, out) == (0, "")
@@ -120,7 +179,7 @@ def test_plan_says_what_a_download_would_take_without_credentials(skyhaul, monke
     code, out, err = skyhaul("plan", *TYPE)
     assert code == 0
     assert out.startswith("products  ")
-    assert err == "skyhaul: no credentials are set; planned as for an account that has a login and S3 keys\n"
+    assert err == "skyhaul: no credentials are set; planned as for an account that has all there are\n"
     assert skyhaul("plan", "--name", "S9*")[0] == 3
 
 

@@ -1,0 +1,249 @@
+"""What of a query is left to us because the archive cannot be asked (pure).
+
+A product is compared by what its archive tells of it. One that does not tell what is asked for does not match, as in the archives
+themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import fields
+from datetime import UTC, datetime
+from functools import partial
+from operator import eq, ge, gt, le, lt, ne
+from typing import Any
+
+from skyhaul.catalogue import baselines
+from skyhaul.errors import SettingsError
+from skyhaul.footprint import area_check, meets
+from skyhaul.model import Attribute, Condition, Operator, Product, Query, TimeInterval
+from skyhaul.protocols import Here
+from skyhaul.values import moment
+from skyhaul.vocabulary import BASELINE
+
+Check = Callable[[Product], bool]
+
+ELSEWHERE = frozenset({"provider", "area_asked", "area_label", "latest_version", "order_by", "limit"})
+"""Fields that choose nothing, or are seen to while products are handed on."""
+
+_TILE = re.compile(r"_T(\d{2}[A-Z]{3})_")
+_UNIT = re.compile(r"S(?:ENTINEL-?)?(\d)([A-D]|P)?(?:_.*)?")
+_SUFFIX = re.compile(r"(?:\.(?:SAFE|SEN3|SEN6|EOF|nc))?(?:\.zip)?$", re.IGNORECASE)
+_COMPARE: Mapping[Operator, Callable[[Any, Any], bool]] = {
+    "eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge, "in": eq,
+}  # fmt: skip
+"""Each with one of the values wanted; any of them will do."""
+
+_NAMED: Mapping[str, Callable[[Product], object]] = {
+    "Id": lambda product: product.id,
+    "Name": lambda product: product.name,
+    "Online": lambda product: product.online,
+    "PublicationDate": lambda product: product.published,
+    "ModificationDate": lambda product: product.modified,
+    "ContentDate/Start": lambda product: product.start,
+    "ContentDate/End": lambda product: product.end,
+}
+
+
+def sorted_out(query: Query, *, asked: Collection[str], archive: str) -> Here | None:
+    """What of ``query`` is filtered here, where the archive is asked for the fields in ``asked``.
+
+    Raises:
+        SettingsError: a field can be neither asked for nor filtered; names it and the archive.
+    """
+    left = [name for name in restricting(query) if name not in asked]
+    if unknown := [name for name in left if name not in CHECKS]:
+        raise SettingsError(
+            f"{archive} cannot be asked for {unknown[0]}, and what it tells does not show it: leave it out"
+        )
+    checks = [CHECKS[name](query) for name in left]
+    if "area" in asked and (inside := area_check(query)):
+        checks.append(inside)
+    if not checks:
+        return None
+    return Here(
+        fields=tuple(left),
+        keeps=lambda product: all(check(product) for check in checks),
+        tells={name: TELLS[name] for name in left if name in TELLS},
+    )
+
+
+def restricting(query: Query) -> list[str]:
+    """The fields by which ``query`` chooses."""
+    usual = Query()
+    return [
+        each.name
+        for each in fields(Query)
+        if each.name not in ELSEWHERE and getattr(query, each.name) != getattr(usual, each.name)
+    ]
+
+
+def begins_in(interval: TimeInterval) -> Check:
+    """Whether a product begins in ``interval``."""
+    return lambda product: _within(product.start, interval)
+
+
+def named(patterns: Sequence[str]) -> Check:
+    """Whether a product has one of the names, exact or with ``*``; suffixes need not agree, which archives do not either."""
+    union = "|".join(".*".join(map(re.escape, _SUFFIX.sub("", pattern).split("*"))) for pattern in patterns)
+    compiled = re.compile(union, re.DOTALL)
+
+    def check(product: Product) -> bool:
+        names = (product.name, str(product.attributes.get("s2:product_uri", "")))
+        return any(compiled.fullmatch(_SUFFIX.sub("", name)) for name in names if name)
+
+    return check
+
+
+def unit(text: str) -> str:
+    """A mission or satellite in short: ``S2A`` for ``sentinel-2a``, ``S2`` for ``SENTINEL-2``; others in capitals."""
+    found = _UNIT.fullmatch(text.upper())
+    return f"S{found[1]}{found[2] or ''}" if found else text.upper()
+
+
+def _within(when: datetime | None, interval: TimeInterval) -> bool:
+    return (
+        when is not None
+        and (interval.start is None or when >= interval.start)
+        and (interval.end is None or when < interval.end)
+    )
+
+
+def _platform(query: Query) -> Check:
+    wanted = unit(query.platform or "")
+
+    def check(product: Product) -> bool:
+        attributes = product.attributes
+        serial = f"{attributes.get('platformShortName', '')}{attributes.get('platformSerialIdentifier', '')}"
+        stated = (str(attributes.get("platform", "")), serial, str(attributes.get("constellation", "")), product.name)
+        return any(unit(text).startswith(wanted) for text in stated if text)
+
+    return check
+
+
+def _tiles(query: Query) -> Check:
+    wanted = {tile.upper().removeprefix("T").zfill(5) for tile in query.tiles}
+
+    def check(product: Product) -> bool:
+        stated = str(product.attributes.get("tileId", "")).upper().removeprefix("MGRS-").removeprefix("T").zfill(5)
+        found = _TILE.search(product.name)
+        return stated in wanted or (found is not None and found[1] in wanted)
+
+    return check
+
+
+def _polarisation(query: Query) -> Check:
+    wanted = set(re.findall(r"[HV]{2}", (query.polarisation or "").upper()))
+    return lambda product: (
+        set(re.findall(r"[HV]{2}", str(product.attributes.get("polarisationChannels", "")))) == wanted
+    )
+
+
+def _equal(attribute: str, wanted: object) -> Check:
+    def check(product: Product) -> bool:
+        found = product.attributes.get(attribute)
+        return found is not None and str(found).upper() == str(wanted).upper()
+
+    return check
+
+
+def _bound(compare: Callable[[float, float], bool], attribute: str, bound: float | None) -> Check:
+    def check(product: Product) -> bool:
+        found = product.attributes.get(attribute)
+        return bound is not None and isinstance(found, int | float) and compare(float(found), bound)
+
+    return check
+
+
+def _rules(query: Query) -> Check:
+    """One rule at least, with all that it asks for."""
+    rules = [[CHECKS[name](rule) for name in restricting(rule)] for rule in query.rules]
+    return lambda product: any(all(check(product) for check in rule) for rule in rules)
+
+
+def _where(conditions: Sequence[Condition]) -> Check:
+    checks = [_condition(condition) for condition in conditions]
+    return lambda product: all(check(product) for check in checks)
+
+
+def _has(attribute: str, product: Product) -> bool:
+    return attribute in product.attributes
+
+
+def _condition(condition: Condition) -> Check:
+    if condition.attribute == BASELINE:
+        return lambda product: baselines.meets(condition, product)
+    compare = _COMPARE[condition.operator]
+    read = _NAMED.get(condition.attribute)
+
+    def check(product: Product) -> bool:
+        found = read(product) if read else product.attributes.get(condition.attribute)
+        if found is None:
+            return False
+        try:
+            return any(compare(*_alike(found, wanted)) for wanted in condition.values)
+        except (TypeError, ValueError):
+            return False
+
+    return check
+
+
+def _alike(found: object, wanted: Attribute) -> tuple[object, object]:
+    """Both as one type: moments where one is found, numbers where both can be, else texts."""
+    match found:
+        case datetime():
+            return found, moment(wanted, now=datetime.now(UTC))
+        case bool() if isinstance(wanted, bool):
+            return found, wanted
+        case int() | float():
+            return float(found), float(wanted)
+        case _:
+            return str(found), str(wanted)
+
+
+TELLS: Mapping[str, Check] = {
+    "product_types": lambda product: product.product_type is not None,
+    "published": lambda product: product.published is not None,
+    "area": lambda product: product.footprint is not None,
+    "tiles": lambda product: "tileId" in product.attributes or _TILE.search(product.name) is not None,
+    **{
+        name: partial(_has, attribute)
+        for name, attribute in {
+            "cloud_min": "cloudCover",
+            "cloud_max": "cloudCover",
+            "orbit_direction": "orbitDirection",
+            "relative_orbit": "relativeOrbitNumber",
+            "polarisation": "polarisationChannels",
+            "mode": "operationalMode",
+            "timeliness": "timeliness",
+        }.items()
+    },
+}
+"""Whether a product says what a field is compared with, for those that not every archive tells."""
+
+CHECKS: Mapping[str, Callable[[Query], Check]] = {
+    "collection": lambda query: lambda product: (product.collection or "").upper() == (query.collection or "").upper(),
+    "product_types": lambda query: lambda product: product.product_type in query.product_types,
+    "sensing": lambda query: begins_in(query.sensing),
+    "published": lambda query: lambda product: _within(product.published, query.published),
+    "area": lambda query: lambda product: product.footprint is not None and meets(query.area or "", product.footprint),
+    "tiles": _tiles,
+    "cloud_min": lambda query: _bound(ge, "cloudCover", query.cloud_min),
+    "cloud_max": lambda query: _bound(le, "cloudCover", query.cloud_max),
+    "orbit_direction": lambda query: _equal("orbitDirection", query.orbit_direction),
+    "relative_orbit": lambda query: _equal("relativeOrbitNumber", query.relative_orbit),
+    "platform": _platform,
+    "polarisation": _polarisation,
+    "mode": lambda query: _equal("operationalMode", query.mode),
+    "timeliness": lambda query: _equal("timeliness", query.timeliness),
+    "names": lambda query: named(query.names),
+    "ids": lambda query: lambda product: product.id in query.ids,
+    "where": lambda query: _where(query.where),
+    "season": lambda query: (
+        lambda product: query.season is None or (product.start is not None and product.start in query.season)
+    ),
+    "rules": _rules,
+    "online": lambda query: lambda product: product.online is query.online,
+}
+"""What can be filtered here, by field of the query."""

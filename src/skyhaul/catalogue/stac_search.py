@@ -1,0 +1,181 @@
+"""What is asked of STAC catalogues: the body of a search, or its address where a catalogue takes no bodies (pure)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+import msgspec
+
+from skyhaul.errors import SettingsError
+from skyhaul.footprint import from_wkt
+from skyhaul.model import Query, TimeInterval
+from skyhaul.protocols import Slice
+from skyhaul.values import meant
+
+EDGE = timedelta(hours=1)
+"""How much later than its start a product's ``datetime`` may be, where an archive compares that: the middle of an orbit."""
+
+_TICK = timedelta(microseconds=1)
+_SUFFIX = re.compile(r"(?:\.(?:SAFE|SEN3|SEN6|EOF|nc))?(?:\.zip)?$", re.IGNORECASE)
+_UNIT = re.compile(r"S(?:ENTINEL-?)?(\d)([A-D])", re.IGNORECASE)
+_OPERATORS = {"eq": "=", "lt": "<", "lte": "<=", "gte": ">=", "in": "in"}
+
+Language = Literal["query", "cql2", "none"]
+"""How properties are compared: by the query extension, by CQL2 as JSON, or not at all."""
+
+Comparison = tuple[str, str, Any]
+"""(property, operator of the query extension, value)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What an archive can be asked, and what it calls it. ``properties`` are by field of the query; ``tile`` says how a tile is written.
+
+    ``orders`` are the properties by which it sorts; ``ids`` is whether products have the ids of its items. Only what is known to be there
+    is asked: a property that is not matches nothing, silently.
+    """
+
+    properties: Mapping[str, str] = field(default_factory=dict)
+    orders: Mapping[str, str] = field(default_factory=dict)
+    tile: str = "MGRS-{}"
+    language: Language = "query"
+    ids: bool = True
+
+    def asked(self, query: Query) -> frozenset[str]:
+        """The fields of ``query`` that the archive is asked for."""
+        known = {"collection", "sensing", "area"} | ({"ids"} if self.ids else set())
+        if self.language != "none":
+            known |= set(self.properties)
+        if not any("*" in name for name in query.names):
+            known.add("names")
+        if "platform" in known and _UNIT.fullmatch(query.platform or "") is None:
+            known.discard("platform")
+        return frozenset(known)
+
+
+def search_body(part: Slice, words: Words, *, limit: int) -> dict[str, Any]:
+    """The body of a search for ``part``, of pages of ``limit``.
+
+    Raises:
+        SettingsError: the archive cannot sort as the query wants.
+    """
+    query = part.query
+    body: dict[str, Any] = {}
+    if query.collection:
+        body["collections"] = [query.collection]
+    asked = words.asked(query)
+    if ids := [*(query.ids if "ids" in asked else ()), *(map(stem, query.names) if "names" in asked else ())]:
+        body["ids"] = ids
+    if when := span(part.interval, query.sensing):
+        body["datetime"] = when
+    if area := query.area_asked or query.area:
+        body["intersects"] = from_wkt(area)
+    if comparisons := list(compared(query, words)):
+        body |= _filtered(comparisons, words.language)
+    # Left to itself, a catalogue pages in the order that its tokens are made for.
+    # By start, slices are in order by themselves, and what is in a slice is sorted here.
+    if part.ordered and (query.order_by.removeprefix("-") != "start" or "start" in words.orders):
+        body["sortby"] = sorting(query.order_by, words)
+    return {key: value for key, value in body.items() if value not in ([], {})} | {"limit": limit}
+
+
+def stem(name: str) -> str:
+    """A product's name as the id of an item: without its suffix."""
+    return _SUFFIX.sub("", name)
+
+
+def search_url(root: str, body: Mapping[str, Any]) -> str:
+    """The address of the same search, for catalogues that take no bodies."""
+
+    def written(key: str, value: Any) -> str:
+        match key, value:
+            case "sortby", list():
+                return ",".join(("-" if each["direction"] == "desc" else "+") + each["field"] for each in value)
+            case _, list():
+                return ",".join(map(str, value))
+            case _, dict():
+                return msgspec.json.encode(value).decode()
+            case _:
+                return str(value)
+
+    return f"{root}/search?{urlencode({key: written(key, value) for key, value in body.items()})}"
+
+
+def sorting(order_by: str, words: Words) -> list[dict[str, str]]:
+    """How a search is told its order.
+
+    Raises:
+        SettingsError: the archive does not know it.
+    """
+    name = order_by.removeprefix("-")
+    if name not in words.orders:
+        raise SettingsError(f"the archive cannot sort by {name!r}; {meant(name, words.orders)}")
+    return [{"field": words.orders[name], "direction": "desc" if order_by.startswith("-") else "asc"}]
+
+
+def span(interval: TimeInterval, sensing: TimeInterval) -> str | None:
+    """A half-open interval as STAC writes it, with both ends included; where the query ends, a little later for late ``datetime``s."""
+    if interval.open:
+        return None
+    end = interval.end and interval.end - _TICK
+    if end is not None and interval.end == sensing.end:
+        end += EDGE
+    return f"{instant(interval.start) if interval.start else '..'}/{instant(end) if end else '..'}"
+
+
+def instant(when: datetime) -> str:
+    """A moment in full (CDSE STAC refuses dates without a time)."""
+    return when.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def compared(query: Query, words: Words) -> Iterator[Comparison]:
+    """The comparisons of properties that ``query`` means."""
+    if words.language == "none":
+        return
+    for name, prop in words.properties.items():
+        for operator, value in _meant(name, query, words):
+            yield prop, operator, value
+
+
+def _meant(name: str, query: Query, words: Words) -> Iterator[tuple[str, Any]]:
+    value = getattr(query, name)
+    match name:
+        case "published":
+            if value.start is not None:
+                yield "gte", instant(value.start)
+            if value.end is not None:
+                yield "lt", instant(value.end)
+        case "tiles" | "product_types" if value:
+            yield (
+                "in",
+                [words.tile.format(each.upper().removeprefix("T").zfill(5)) for each in value]
+                if name == "tiles"
+                else list(value),
+            )
+        case "cloud_min" if value is not None:
+            yield "gte", value
+        case "cloud_max" if value is not None:
+            yield "lte", value
+        case "orbit_direction" if value:
+            yield "eq", value.lower()
+        case "platform" if found := _UNIT.fullmatch(value or ""):
+            yield "eq", f"sentinel-{found[1]}{found[2].lower()}"
+        case "relative_orbit" if value is not None:
+            yield "eq", value
+
+
+def _filtered(comparisons: list[Comparison], language: Language) -> dict[str, Any]:
+    if language == "cql2":
+        clauses = [
+            {"op": _OPERATORS[operator], "args": [{"property": name}, value]} for name, operator, value in comparisons
+        ]
+        return {"filter-lang": "cql2-json", "filter": {"op": "and", "args": clauses}}
+    query: dict[str, dict[str, Any]] = {}
+    for name, operator, value in comparisons:
+        query.setdefault(name, {})[operator] = value
+    return {"query": query}

@@ -1,0 +1,166 @@
+"""DHuS, resto, the NOA mirror and CREODIAS as their users meet them: the same products, the same files, whatever the dialect."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from support.served import MIXED, Skyhaul, simulated
+from support.trees import published
+
+ELSEWHERE = ("creodias", "dhus", "noa", "resto")
+S2 = ("--collection", "SENTINEL-2", "--start", "2024-04-01", "--end", "2024-09-30")
+UNVOUCHED = "S1A_AUX_CAL_V20240401T010000_G20240403T011514.SAFE"
+"""An auxiliary product whose manifest lists nothing: without a digest from the catalogue nobody vouches for it."""
+OPTICAL = tuple(name for name in MIXED if name.startswith("S2"))
+BROKEN = ("empty-page", "shifted-page", "malformed", "lost-link")
+
+
+def found(skyhaul, provider, *options):
+    ran = skyhaul("search", "--provider", provider, *options, "--format", "names")
+    assert ran.code == 0, ran.err
+    return sorted(ran.out.split()), ran.err
+
+
+@pytest.mark.parametrize("provider", ELSEWHERE)
+@pytest.mark.parametrize(
+    "options",
+    [
+        (),
+        ("--product-type", "S2MSI2A", "--cloud-max", "20", "--tile", "32TQR"),
+        ("--bbox", "9.5,44,13,46", "--cloud-min", "30"),
+        ("--platform", "S2B", "--published-start", "2024-05-01", "--published-end", "2024-06-20"),
+        ("--name", "S2A_MSIL2A_*_T32T*"),
+        ("--latest-version", "--limit", "40"),
+    ],
+    ids=lambda options: " ".join(options) or "all",
+)
+def test_every_archive_finds_the_same(skyhaul, provider, options):
+    expected, _ = found(skyhaul, "cdse", *S2, *options)
+    assert len(expected) > 5
+    assert found(skyhaul, provider, *S2, *options)[0] == expected
+
+
+def test_what_is_filtered_here_is_said(skyhaul):
+    assert "cannot be asked for cloud_max" in found(skyhaul, "resto", *S2, "--cloud-max", "20")[1]
+    assert "cannot be asked" not in found(skyhaul, "dhus", *S2, "--cloud-max", "20")[1]
+
+
+@pytest.mark.parametrize(
+    ("provider", "options", "said"),
+    [
+        ("dhus", ("--collection", "SENTINEL-2", "--online"), "--any"),
+        ("dhus", ("--collection", "LANDSAT-8"), "LANDSAT-8"),
+        ("noa", ("--collection", "SENTINEL-2", "--relative-orbit", "22"), "relative_orbit"),
+        ("noa", ("--collection", "SENTINEL-2", "--where", "orbitNumber=1"), "orbitNumber"),
+        ("resto", ("--start", "2024-04-01"), "collection"),
+    ],
+)
+def test_what_cannot_be_asked_at_all_is_an_error(skyhaul, provider, options, said):
+    ran = skyhaul("search", "--provider", provider, *options)
+    assert ran.code == 2
+    assert said in ran.complaint
+
+
+@pytest.mark.parametrize("route", ["dhus.search", "resto.search", "noa.products"])
+def test_broken_pages_hide_nothing(archive, skyhaul, route):
+    provider = route.split(".")[0]
+    expected, _ = found(skyhaul, provider, *S2)
+    archive.play(
+        *({"kind": kind, "route": route, "every": every} for kind, every in zip(BROKEN, (3, 5, 7, 11), strict=True)),
+        {"kind": "status", "route": route, "every": 4, "status": 503},
+    )
+    assert found(skyhaul, provider, *S2)[0] == expected
+
+
+@pytest.mark.parametrize("provider", ELSEWHERE)
+def test_the_same_files_come_from_everywhere(archive, skyhaul, provider):
+    wanted = {"resto": OPTICAL, "noa": tuple(name for name in MIXED if name != UNVOUCHED)}.get(provider, MIXED)
+    names = "\n".join(wanted)
+    trees = {}
+    for source in ("cdse", provider):
+        ran = skyhaul("download", "--provider", source, "--from", "-", "--into", source, "--json", stdin=names)
+        assert ran.code == 0, ran.err
+        assert {line["state"] for line in ran.lines} == {"verified"}
+        trees[source] = published(skyhaul.folder / source)
+    assert {path: trees["cdse"][path] for path in trees[provider]} == trees[provider]
+    assert archive.stats()["refused"] == 0  # never a fifth stream
+
+
+def test_digests_come_from_where_they_are_known(skyhaul):
+    levels = {}
+    for provider in ELSEWHERE:
+        ran = skyhaul("download", "--provider", provider, "--from", "-", "--into", provider, "--json", stdin=OPTICAL[0])
+        levels[provider] = ran.lines[0]["level"]
+    # The mirror states none: the product's own manifest vouches for its files.
+    assert levels == {"creodias": "blake3", "dhus": "md5", "noa": "manifest", "resto": "md5"}
+
+
+def test_a_cut_download_goes_on_from_its_last_byte_at_a_dhus(warm, tmp_path):
+    """With products of the size of real ones' smallest: below a megabyte nothing is kept."""
+    with simulated(
+        "--products", "12", "--scale", "0.01", "--no-oddities", "--set", "bytes_per_s_per_connection=null"
+    ) as archive:
+        skyhaul = Skyhaul(tmp_path, archive.environment, warm)
+        archive.play({"kind": "cut", "route": "dhus.value", "nth": 1})
+        query = ("--collection", "SENTINEL-2", "--product-type", "S2MSI2A", "--limit", "1")
+        ran = skyhaul("download", "--provider", "dhus", *query, "--into", "x", "--json")
+        assert ran.code == 0, ran.err
+        assert archive.stats()["faults"] == {"cut": 1}
+        assert archive.stats()["statuses"]["206"] == 1
+        # What was on the wire or not yet on disk comes again; beginning anew would be one and a half times the bytes.
+        assert archive.stats()["bytes_served"] < 1.4 * ran.lines[0]["bytes"]
+
+
+def test_run_again_nothing_is_fetched(archive, skyhaul):
+    names = "\n".join(OPTICAL)
+    for provider in ("dhus", "resto"):
+        command = ("download", "--provider", provider, "--from", "-", "--into", provider, "--json")
+        assert skyhaul(*command, stdin=names).code == 0
+        archive.play()
+        again = skyhaul(*command, stdin=names)
+        assert {line["state"] for line in again.lines} == {"present"}
+        assert archive.asked("dhus.value", "resto.download") == 0
+
+
+@pytest.mark.parametrize("provider", ["dhus", "noa"])
+def test_a_closed_catalogue_says_what_to_set(skyhaul, provider):
+    variable = f"{provider.upper()}_PASSWORD"
+    ran = skyhaul("search", "--provider", provider, *S2, without=[variable])
+    assert ran.code == 5
+    assert variable in ran.complaint
+    wrong = skyhaul("search", "--provider", provider, *S2, **{variable: "not-it"})
+    assert wrong.code == 5
+    assert "not-it" not in wrong.out + wrong.err
+
+
+def test_the_mirrors_own_variables_are_taken_too(skyhaul):
+    names = {"NOA_USERNAME": "ESA_USERNAME", "NOA_PASSWORD": "ESA_PASSWORD"}
+    told = {other: skyhaul.environment[own] for own, other in names.items()}
+    ran = skyhaul("search", "--provider", "noa", *S2, "--count", without=list(names), **told)
+    assert (ran.code, ran.out) == (0, "445\n")
+
+
+@pytest.mark.parametrize("provider", ["dhus", "resto"])
+def test_a_protocol_wants_a_place(skyhaul, provider):
+    without = [f"SKYHAUL_PROVIDERS__{provider.upper()}__URL"]
+    ran = skyhaul("search", "--provider", provider, *S2, without=without)
+    assert ran.code == 2
+    assert "--url" in ran.complaint
+    url = skyhaul.environment[without[0]]
+    there = skyhaul("search", "--provider", provider, "--url", url, *S2, "--count", without=without)
+    assert (there.code, there.out) == (0, "445\n")
+
+
+def test_files_of_a_product_are_not_to_be_had(skyhaul):
+    ran = skyhaul("download", "--provider", "dhus", *S2, "--only", "*B04*", "--into", "x")
+    assert ran.code in {1, 2}
+    assert "whole products" in ran.err
+
+
+def test_a_plan_is_made_for_every_archive(skyhaul):
+    for provider in ELSEWHERE:
+        ran = skyhaul("plan", "--provider", provider, *S2, "--limit", "5", "--json")
+        assert ran.code == 0, ran.err
+        assert json.loads(ran.out)["products"] == 5
