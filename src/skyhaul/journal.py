@@ -69,6 +69,7 @@ class Journal:
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
+        self._file = _identity(path)
         self._connection = connection
         self._lock = anyio.Lock()
         self._waiting: list[tuple[str, Params]] = []
@@ -76,6 +77,17 @@ class Journal:
         self._run = 0
         self.insist: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]] = _once
         """How a batch of facts is committed where the disk is full."""
+
+    def check_there(self) -> None:
+        """Make sure that the destination is still the folder that was opened. Blocks.
+
+        Raises:
+            SinkError: it was moved or deleted, or its disk taken away: what was staged in it is not there either.
+        """
+        if _identity(self.path) != self._file:
+            raise SinkError(
+                f"{self.path.parent.parent}: the folder has vanished (moved, deleted, or its disk taken away)"
+            )
 
     # facts
 
@@ -282,6 +294,15 @@ def _open(path: Path) -> Journal:
             connection.close()
             raise
         return Journal(path, connection)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """The file itself, whatever its name; ``None`` if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _prepare(path: Path, connection: sqlite3.Connection) -> None:

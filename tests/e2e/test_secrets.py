@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 
+from support.elsewhere import stranger
 from support.served import Archive, Skyhaul
 
 TWO = ("--product-type", "IW_GRDH_1S", "--end", "2024-04-20")
@@ -87,4 +89,64 @@ def test_a_url_with_a_password_in_it_is_refused_without_repeating_it(skyhaul):
 def test_providers_and_events_show_addresses_alone(archive, skyhaul):
     shown = skyhaul("providers", "--json")
     assert not [secret for secret in secrets(archive) if secret in shown.out.encode()]
-    assert json.loads(shown.out)["s3_url"] == archive.addresses["s3_url"]
+    assert {each["name"]: each for each in shown.lines}["cdse"]["s3_url"] == archive.addresses["s3_url"]
+
+
+SENT_ON = {
+    "download": ("DOWNLOAD_URL", "http"),
+    "objects": ("S3_URL", "s3"),
+    "login": ("TOKEN_URL", "http"),
+    "catalogue": ("CATALOGUE_URL", "http"),
+}
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(("setting", "via"), SENT_ON.values(), ids=SENT_ON)
+def test_a_host_that_is_only_redirected_to_learns_nothing(archive, skyhaul, setting, via, status):
+    """A service of the archive's that has been taken over, or moved, sends its users to somebody else."""
+    archive.play(totp_secret=TOTP)
+    with stranger() as other, stranger(status, other.url) as first:
+        ran = skyhaul(
+            *("download", *TWO, "--limit", "1", "--into", "archive", "--via", via, "--events", "events.jsonl"),
+            **{f"SKYHAUL_PROVIDERS__CDSE__{setting}": first.url, "CDSE_TOTP_SECRET": TOTP, "SKYHAUL_DEBUG": "1"},
+        )
+    assert ran.code in {1, 4, 5}, ran.err
+    assert first.heard, "the first host was asked"
+    for request in other.heard:
+        assert not [secret for secret in secrets(archive) if secret in request]
+        assert TOKEN.search(request) is None
+        assert b"uthorization" not in request
+    check_clean(skyhaul, archive, ran.out.encode(), ran.err.encode())
+
+
+def test_the_tokens_of_a_run_are_nowhere(archive, skyhaul):
+    """Not only what looks like a token: the very ones that were given out."""
+    given: list[bytes] = []
+    with stranger() as first:
+        ran = skyhaul(
+            *("download", *TWO, "--into", "archive", "--via", "http", "--events", "events.jsonl"),
+            SKYHAUL_PROVIDERS__CDSE__DOWNLOAD_URL=first.url,
+        )
+        given = [match[1] for request in first.heard if (match := re.search(rb"Bearer (\S+)", request))]
+    assert ran.code == 1
+    assert given, "the download host is given the token"
+    for text in (ran.out.encode(), ran.err.encode(), *_files(skyhaul.folder)):
+        assert not [token for token in given if token in text or token.rpartition(b".")[2] in text]
+
+
+def test_a_running_command_shows_no_secret_to_other_users(archive, skyhaul):
+    archive.play({"kind": "silence", "route": "download.zip"}, totp_secret=TOTP)
+    command = ("download", *TWO, "--into", "archive", "--via", "http")
+    with skyhaul.begun(*command, CDSE_TOTP_SECRET=TOTP) as process:
+        until = time.monotonic() + 30
+        while archive.asked("download.zip") == 0 and time.monotonic() < until and process.poll() is None:
+            pass
+        assert archive.asked("download.zip") > 0
+        shown = [Path(f"/proc/{process.pid}/{name}").read_bytes() for name in ("cmdline", "comm")]
+        shown += [path.read_bytes() for path in Path(f"/proc/{process.pid}/task").glob("*/comm")]
+    assert shown[0].count(b"\0") >= len(command)
+    assert not [secret for secret in secrets(archive) for text in shown if secret in text]
+
+
+def _files(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]

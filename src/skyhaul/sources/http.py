@@ -39,6 +39,8 @@ ERROR_BODY_BYTES = 16_384
 READ_BUFFER_BYTES = 1 << 18
 GOOD = frozenset({200, 201, 204, 206})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_FORM = "application/x-www-form-urlencoded"
+"""What logins are sent as."""
 
 
 class Tokens(Protocol):
@@ -151,6 +153,7 @@ class Http:
                 return response
             response.close()
             target = _redirected(ask.url, response.headers["Location"], seen)
+            _check_discreet(ask, target)
             seen.add(target)
             # RFC 9110 turns a POST into a GET on 303 alone; CDSE bursts must stay POST across a 301.
             see_other = response.status == HTTPStatus.SEE_OTHER
@@ -246,6 +249,13 @@ def _redirected(url: str, location: str, seen: set[str]) -> str:
         raise AccessDenied(f"{here.hostname} redirects to {there.scheme}://{there.hostname}, which is not safe")
     _check_url(target)
     return target
+
+
+def _check_discreet(ask: _Ask, target: str) -> None:
+    """Refuse to take to another host what was meant for the first: a login, or a signature that names a key."""
+    here, there = urlsplit(ask.url).netloc, urlsplit(target).netloc
+    if here != there and (ask.sign is not None or ask.headers.get("Content-Type") == _FORM):
+        raise AccessDenied(f"{here} redirects to {there}, which is not told the credentials: check the provider's URLs")
 
 
 def _give_back(response: aiohttp.ClientResponse) -> None:

@@ -23,6 +23,8 @@ _NOT_PLAIN = 0x1 | 0x8 | 0x40 | 0x2000
 """Encrypted, or with sizes after the data."""
 
 _ZIP64 = 0xFFFFFFFF
+MEMBERS_MAX = 100_000
+"""Files of an archive; products have some hundreds, the multi-tile Sentinel-2 ones of 2015 some thousands."""
 
 
 class Ahead:
@@ -50,7 +52,7 @@ class Ahead:
                 os.pread(fd, LOCAL_HEADER.size, begin)
             )
             plain = signature == _SIGNATURE and method == zipfile.ZIP_STORED and not flags & _NOT_PLAIN
-            if not plain or size == _ZIP64 or packed != size:
+            if not plain or size == _ZIP64 or packed != size or len(self.taken) >= MEMBERS_MAX:
                 self._position = None
                 return
             data = begin + LOCAL_HEADER.size + name_bytes + extra_bytes

@@ -21,8 +21,9 @@ from skyhaul.transfer.reader import Reader
 from skyhaul.transfer.sink import PartFile
 from skyhaul.transfer.space import Space
 
-BATCH_BYTES = 1 << 20
-"""What is written and hashed at a time: a hop to a thread costs about 50 µs, a kill at most a batch of each stream."""
+BATCH_BYTES = 1 << 19
+"""What is written and hashed at a time: a hop to a thread costs about 50 µs. A kill costs what is written and not yet noted, and what
+waits to be written: two batches of each stream."""
 
 PART_BYTES = 64 << 20
 SEAM_BYTES = 64 << 10

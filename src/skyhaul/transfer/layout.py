@@ -6,7 +6,9 @@ Whatever a server calls a file, it stays inside the destination.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 from string import Formatter
 from typing import Any
@@ -17,8 +19,18 @@ from skyhaul.model import Product
 COMPONENT_BYTES_MAX = 240
 """Longest name on the usual file systems (255) less what ``.part`` and siblings need."""
 
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\\\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+PATH_BYTES_MAX = 1024
+"""Longest path below the destination: the longest key of S3, and room for the destination before it (``PATH_MAX`` is 4096 on Linux)."""
+
+DEPTH_MAX = 64
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
+_INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Controls, marks of direction and width, halves of characters, separators of lines (Unicode's general categories)."""
+
 _DRIVE = re.compile(r"^[A-Za-z]:")
+_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])\s*(\.|$)", re.IGNORECASE)
+"""Names that Windows keeps for devices, with any extension: on a disk that is shared with it such a file cannot be reached."""
+
 _S2_TILE = re.compile(r"_T(\d{2}[A-Z]{3})_")
 FIELDS = (
     "name", "id", "collection", "product_type", "start", "end", "published",
@@ -30,38 +42,56 @@ def safe_path(name: str) -> PurePosixPath:
     """``name`` as a relative path that cannot leave the folder it is put in.
 
     Raises:
-        UnsafeName: absolute, ``..``, a drive letter, control characters, or a component that is too long or empty.
+        UnsafeName: absolute, ``..``, a drive letter or device, what cannot be seen, or a path or component that is too long or empty.
     """
-    for part in name.removeprefix("./").split("/"):
-        reason = _unsafe(part)
-        if reason:
-            raise UnsafeName(f"the archive names a file {name[:200]!r}, which is refused: {reason}")
-    return PurePosixPath(name.removeprefix("./"))
+    inside = name.removeprefix("./")
+    parts = inside.split("/")
+    reason = _too_long(inside, parts) or next(filter(None, map(_unsafe, parts)), None)
+    if reason:
+        raise UnsafeName(f"the archive names a file {name[:200]!r}, which is refused: {reason}")
+    return PurePosixPath(inside)
+
+
+def _too_long(path: str, parts: Sequence[str]) -> str | None:
+    if _bytes(path) > PATH_BYTES_MAX:
+        return f"the path is longer than {PATH_BYTES_MAX} bytes"
+    return f"it lies more than {DEPTH_MAX} folders deep" if len(parts) > DEPTH_MAX else None
 
 
 def _unsafe(part: str) -> str | None:
-    if part == "":
-        return "it is absolute or has an empty component"
-    if part in {".", ".."}:
-        return "it steps out of its folder"
-    if _FORBIDDEN.search(part):
-        return "it has control characters or backslashes"
-    if _DRIVE.match(part):
-        return "it begins with a drive letter"
-    if len(part.encode("utf-8", "surrogatepass")) > COMPONENT_BYTES_MAX:
-        return f"a component is longer than {COMPONENT_BYTES_MAX} bytes"
-    return None
+    return next((reason for reason, applies in _REASONS.items() if applies(part)), None)
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _is_invisible(part: str) -> bool:
+    return not part.isascii() and any(unicodedata.category(character) in _INVISIBLE for character in part)
+
+
+_REASONS: Mapping[str, Callable[[str], object]] = {
+    "it is absolute or has an empty component": lambda part: part == "",
+    "it steps out of its folder": {".", ".."}.__contains__,
+    "it has control characters or backslashes": _FORBIDDEN.search,
+    "it has characters that cannot be seen": _is_invisible,
+    "it begins with a drive letter": _DRIVE.match,
+    "it is the name of a device": _DEVICE.match,
+    "a component ends in a dot or a space, which some disks leave out": lambda part: part[-1] in " .",
+    f"a component is longer than {COMPONENT_BYTES_MAX} bytes": lambda part: _bytes(part) > COMPONENT_BYTES_MAX,
+}
 
 
 def collisions(paths: Iterable[str]) -> tuple[str, str] | None:
     """Two of the paths that cannot lie side by side, if any.
 
-    They are the same, or would be on a disk that does not tell capitals, or one is a file where the other needs a folder.
+    They are the same, or would be on a disk that does not tell capitals, or ``é`` from ``e`` and an accent, or one is a file where the
+    other needs a folder.
     """
     files: dict[str, str] = {}
     folders: dict[str, str] = {}
     for path in paths:
-        folded = path.casefold()
+        folded = _folded(path)
         above = [folded[:at] for at, character in enumerate(folded) if character == "/"]
         other = files.get(folded) or folders.get(folded) or next((files[name] for name in above if name in files), None)
         if other is not None:
@@ -71,16 +101,23 @@ def collisions(paths: Iterable[str]) -> tuple[str, str] | None:
     return None
 
 
+def _folded(path: str) -> str:
+    """``path`` as disks compare it that do not tell capitals (Unicode's canonical caseless matching)."""
+    if path.isascii():
+        return path.lower()
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", path).casefold())
+
+
 def product_path(product: Product, template: str) -> PurePosixPath:
-    """Where ``product`` goes below the destination: the template filled in, the product's own name last.
+    """Where ``product`` goes below the destination: the template filled in, the product's own name last, in folders where it names some.
 
     Raises:
         SettingsError: the template has a field that is not known, or that this product lacks.
         UnsafeName: the archive's values would lead out of the destination.
     """
-    name = PurePosixPath(safe_path(product.name.rstrip("/")).name)
-    filled = safe_path(_fill(template, product).strip("/"))
-    return filled if filled.name == str(name) else filled / name
+    own = safe_path(product.name.rstrip("/"))
+    filled = safe_path(_fill(template, replace(product, name=own.name)).strip("/"))
+    return (filled.parent if filled.name == own.name else filled) / own
 
 
 def check_template(template: str) -> None:

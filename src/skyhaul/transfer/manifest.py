@@ -51,7 +51,7 @@ def parse(body: bytes) -> tuple[Listed, ...]:
     for listed in _listed(root):
         earlier = by_path.setdefault(listed.path, listed)
         if earlier.checksum != listed.checksum:
-            raise IntegrityError(f"the manifest lists {listed.path} twice with different digests")
+            raise IntegrityError(f"the manifest lists {listed.path[:200]} twice with different digests")
     if not by_path:
         raise IntegrityError("the manifest lists no files")
     return tuple(by_path.values())
@@ -90,8 +90,18 @@ def wanted(path: str, wish: Wish) -> bool:
     return (not wish.only or any(map(matches, wish.only))) and not any(map(matches, wish.exclude))
 
 
-def with_manifest(objects: Sequence[RemoteObject], body: bytes, wish: Wish) -> list[RemoteObject]:
-    """The objects with the digests that their product's manifest states.
+def doubtful(product: str, path: str) -> bool:
+    """Whether the manifest of ``product`` is known to be wrong about a file: Sentinel-2 of baseline 02.12, its own metadata.
+
+    Products of 2019 that were processed again in 2020 name the sizes and digests of other files.
+    """
+    return "_N0212_" in product and path.rpartition("/")[2] in {"MTD_MSIL2A.xml", "MTD_TL.xml"}
+
+
+def with_manifest(objects: Sequence[RemoteObject], body: bytes, wish: Wish, product: str = "") -> list[RemoteObject]:
+    """The objects with the digests that the manifest of ``product`` states.
+
+    Where it is known to be wrong, the archive's own MD5 of the file (the ETag) counts instead, if there is one.
 
     Raises:
         IntegrityError: the manifest is broken, or lists wanted files that the archive does not have.
@@ -101,9 +111,11 @@ def with_manifest(objects: Sequence[RemoteObject], body: bytes, wish: Wish) -> l
     absent = sorted(path for path in listed if path not in there and wanted(path, wish))
     if absent:
         raise IntegrityError(
-            f"the manifest lists {len(absent)} files that the archive does not have, the first is {absent[0]}"
+            f"the manifest lists {len(absent)} files that the archive does not have, the first is {absent[0][:200]}"
         )
-    return [_stated(obj, listed.get(obj.path)) for obj in objects]
+    return [
+        obj if obj.checksums and doubtful(product, obj.path) else _stated(obj, listed.get(obj.path)) for obj in objects
+    ]
 
 
 def _stated(obj: RemoteObject, checksum: Checksum | None) -> RemoteObject:

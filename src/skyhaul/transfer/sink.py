@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -263,8 +264,12 @@ def digest_of(path: Path, algorithm: str) -> str:
 
 
 def is_intact(path: Path, expected: Checksum | None) -> bool:
-    """Whether a file that is already there has the content that is wanted; without a checksum nobody can tell."""
-    return expected is not None and digest_of(path, expected.algorithm) == expected.value.lower()
+    """Whether a file that is already there has the content that is wanted; without a checksum that is known here nobody can tell."""
+    return (
+        expected is not None
+        and expected.algorithm in digests.NEW
+        and digest_of(path, expected.algorithm) == expected.value.lower()
+    )
 
 
 def publish(staged: Path, final: Path) -> None:
@@ -329,9 +334,9 @@ def check_writable(folder: Path) -> None:
         raise SinkError(f"{folder} is a file, where a folder is meant")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".skyhaul-probe-{os.getpid()}"
-        probe.write_bytes(b"\0")
-        probe.unlink()
+        # Without a name, where that can be had: nothing is left of it whatever happens.
+        with tempfile.TemporaryFile(dir=folder, buffering=0) as probe:
+            probe.write(b"\0")
     except OSError as error:
         kind = DiskFull if error.errno in _FULL else SinkError
         raise kind(f"{folder} cannot be written ({error.strerror}): choose another destination with --into") from error

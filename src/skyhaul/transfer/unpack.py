@@ -1,4 +1,7 @@
-"""Product archives taken apart, safely: nothing leaves the folder, nothing is a link, nothing swells without bound."""
+"""Product archives taken apart, safely: nothing leaves the folder, nothing is a link, nothing swells without bound.
+
+Zips alone: no archive that is asked here packs products otherwise, and what is no zip is published as it came, unopened.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,11 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 from skyhaul.errors import IntegrityError, UnsafeName
-from skyhaul.transfer.ahead import LOCAL_HEADER
+from skyhaul.transfer.ahead import LOCAL_HEADER, MEMBERS_MAX
 from skyhaul.transfer.layout import collisions, safe_path
 from skyhaul.transfer.sink import BLOCK_BYTES, copied, writing
 
@@ -66,19 +70,37 @@ def unpack(
 def _checked(opened: zipfile.ZipFile, archive_bytes: int) -> list[zipfile.ZipInfo]:
     members = [member for member in opened.infolist() if not member.is_dir()]
     for member in members:
-        if stat.S_ISLNK(member.external_attr >> 16):
-            raise UnsafeName(f"the archive holds a link {member.filename[:200]!r}, which is refused")
-        if member.flag_bits & 0x1:
-            raise IntegrityError(f"the archive's {member.filename[:200]!r} is encrypted")
-        if member.compress_type not in _METHODS:
-            raise IntegrityError(
-                f"the archive's {member.filename[:200]!r} is compressed by method {member.compress_type}"
-            )
+        _check(member)
+    if len(members) > MEMBERS_MAX:
+        raise IntegrityError(f"the archive holds {len(members)} files, more than {MEMBERS_MAX}")
     if sum(member.file_size for member in members) > SWELL_MAX * archive_bytes:
         raise IntegrityError(f"the archive would swell to more than {SWELL_MAX} times its size")
+    _check_apart(members, opened.start_dir)
     if not members:
         raise IntegrityError("the archive is empty")
     return members
+
+
+def _check(member: zipfile.ZipInfo) -> None:
+    name = member.filename[:200]
+    if stat.S_IFMT(member.external_attr >> 16) not in {0, stat.S_IFREG}:
+        kind = "a link" if stat.S_ISLNK(member.external_attr >> 16) else "what is no file"
+        raise UnsafeName(f"the archive holds {kind} {name!r}, which is refused")
+    if member.flag_bits & 0x1:
+        raise IntegrityError(f"the archive's {name!r} is encrypted")
+    if member.compress_type not in _METHODS:
+        raise IntegrityError(f"the archive's {name!r} is compressed by method {member.compress_type}")
+    if member.compress_type == zipfile.ZIP_STORED and member.compress_size != member.file_size:
+        raise IntegrityError(f"the archive's {name!r} is stored, and has two sizes")
+
+
+def _check_apart(members: Sequence[zipfile.ZipInfo], end: int) -> None:
+    """Refuse members that share bytes: few of them make much, whatever each of them swells to."""
+    ordered = sorted(members, key=lambda member: member.header_offset)
+    begins = [*(member.header_offset for member in ordered), end]
+    for member, (begin, following) in zip(ordered, pairwise(begins), strict=True):
+        if begin + LOCAL_HEADER.size + member.compress_size > following:
+            raise IntegrityError(f"the archive's {member.filename[:200]!r} shares bytes with what follows it")
 
 
 def _placed(names: Sequence[str]) -> list[PurePosixPath]:

@@ -59,7 +59,7 @@ def test_a_hostile_name_is_refused(name):
         "manifest.safe",
         "./manifest.safe",
         "annotation/calibration/calibration-s1a-iw-grd-vv-001.xml",
-        "...",
+        "...x",
         "a b/ü#%.jp2",
         "x" * 240,
         "measurement/" + "x" * 200 + ".tiff",
@@ -151,3 +151,16 @@ def test_values_of_the_archive_make_no_folders():
     hostile = Product(id="1", name="P.SAFE", provider="cdse", collection="../../x", attributes={"tileId": "a/b"})
     assert layout.product_path(hostile, "{tile}/{name}") == PurePosixPath("a_b/P.SAFE")
     assert layout.product_path(hostile, "{collection}/{name}") == PurePosixPath(".._.._x/P.SAFE")
+
+
+@pytest.mark.parametrize(
+    ("template", "path"),
+    [
+        ("{name}", "scenes/a.tif"),
+        ("x/{name}", "x/scenes/a.tif"),
+        ("x", "x/scenes/a.tif"),
+        ("{id}_{name}", "1_a.tif/scenes/a.tif"),
+    ],
+)
+def test_a_name_with_folders_keeps_them(template, path):
+    assert str(layout.product_path(Product(id="1", name="scenes/a.tif", provider="list"), template)) == path

@@ -111,3 +111,19 @@ def test_files_that_the_archive_does_not_have_are_named():
 
 def test_files_that_nobody_wants_may_be_absent():
     manifest.with_manifest([obj("a.jp2")], document(stream("a.jp2"), stream("b.gml")), Wish(only=("*.jp2",)))
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "etag", "origin"),
+    [
+        ("S2A_MSIL2A_20190212T192651_N0212_R013_T07HFE_20201007T160857.SAFE", "MTD_MSIL2A.xml", "c" * 32, "etag"),
+        ("S2A_MSIL2A_20190212T192651_N0212_R013_T07HFE_20201007T160857.SAFE", "MTD_MSIL2A.xml", None, "manifest"),
+        ("S2A_MSIL2A_20190212T192651_N0212_R013_T07HFE_20201007T160857.SAFE", "a.jp2", "c" * 32, "manifest"),
+        ("S2A_MSIL2A_20190212T192651_N0213_R013_T07HFE_20201007T160857.SAFE", "MTD_MSIL2A.xml", "c" * 32, "manifest"),
+    ],
+)
+def test_a_manifest_that_is_known_to_be_wrong_does_not_count(name, path, etag, origin):
+    checksums = () if etag is None else (Checksum(algorithm="MD5", value=etag, origin="etag"),)
+    listed = [RemoteObject(route="s3", location="https://x/", path=path, size=1, checksums=checksums)]
+    (found,) = manifest.with_manifest(listed, document(stream(path)), Wish(), name)
+    assert found.checksums[0].origin == origin
