@@ -1,0 +1,296 @@
+"""What this machine and link can do: bytes of one object fetched again and again, with other settings each time.
+
+They take the way that a download's take, without journal and retries: parts, batches written and hashed on threads. What is written is
+deleted again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar, TypeVarTuple
+
+import anyio
+from anyio import CapacityLimiter, to_thread
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from skyhaul.compose import Parts, composed
+from skyhaul.credentials import Credentials
+from skyhaul.errors import HostBusy, ObjectMissing
+from skyhaul.events import Meter
+from skyhaul.model import ByteRange, Checksum, Product, RemoteObject
+from skyhaul.protocols import Slice, Source, Wish
+from skyhaul.runtime import unwrapped
+from skyhaul.settings import Settings
+from skyhaul.sources import http
+from skyhaul.transfer.engine import WRITERS
+from skyhaul.transfer.fetch import BATCH_BYTES, PART_BYTES
+from skyhaul.transfer.sink import PartFile, writing
+
+ENOUGH = 0.95
+"""Fewer connections that reach so much of the best rate are better than more."""
+
+BUSY = 0.85
+"""Of a core, from which on the processor is what limits one process."""
+
+WARM_S = 0.2
+DISK_BLOCKS_MAX = 512
+_HASHED = Checksum(algorithm="BLAKE3", value="0" * 64)
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """How bytes are fetched: streams at once, in parts of how many bytes, hashed or not."""
+
+    connections: int
+    part_bytes: int
+    verified: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """What came of a setup: bytes on disk, in how many seconds, and the processor's seconds in this process."""
+
+    setup: Setup
+    bytes: int
+    seconds: float
+    cpu_s: float
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second."""
+        return self.bytes / self.seconds
+
+    @property
+    def cores(self) -> float:
+        """How many cores this process kept busy."""
+        return self.cpu_s / self.seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """What to try: so many ``connections``, parts of so many bytes, ``seconds`` for each."""
+
+    connections: tuple[int, ...] = (1, 2, 4, 8, 16)
+    part_bytes: tuple[int, ...] = (1 << 20, 4 << 20, 16 << 20, PART_BYTES)
+    seconds: float = 3.0
+
+
+QUICK = Sweep(connections=(1, 4, 8), part_bytes=(4 << 20, PART_BYTES), seconds=0.5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What was measured. ``by_part`` is empty where the host serves no parts.
+
+    ``verified`` and ``unverified`` have the setup of the best of ``by_connections`` and were measured one after the other: links drift.
+    """
+
+    by_connections: tuple[Point, ...]
+    by_part: tuple[Point, ...]
+    verified: Point
+    unverified: Point
+    disk_bytes_per_s: float
+    cores: int
+
+    @property
+    def best(self) -> Point:
+        """The fewest connections that are about as fast as the fastest."""
+        return chosen(self.by_connections)
+
+
+def chosen(points: Sequence[Point]) -> Point:
+    """The first of ``points`` that reaches nearly the rate of the best."""
+    enough = ENOUGH * max(point.rate for point in points)
+    return next(point for point in points if point.rate >= enough)
+
+
+def limit(figures: Figures) -> str:
+    """What keeps the best setup from being faster: ``disk``, ``processor`` or ``link``."""
+    if figures.best.rate >= ENOUGH * figures.disk_bytes_per_s:
+        return "disk"
+    return "processor" if figures.best.cores >= BUSY else "link"
+
+
+def spans(size: int, part_bytes: int) -> Iterator[ByteRange]:
+    """Parts of an object of ``size`` bytes, from its first to its last and again, without end."""
+    starts = range(0, size, part_bytes)
+    return (ByteRange(start=start, stop=min(start + part_bytes, size)) for start in itertools.cycle(starts))
+
+
+async def measured(
+    settings: Settings,
+    account: Credentials,
+    product: Product | None,
+    *,
+    sweep: Sweep,
+    folder: Path,
+    note: Callable[[Point], None] = lambda _: None,
+) -> Figures:
+    """Fetch the largest object of ``product``, or of the first that the query finds, with every setup of ``sweep``.
+
+    ``note`` is told of each as it is done. Files are written below ``folder``, and are gone afterwards.
+
+    Raises:
+        ObjectMissing: there is nothing to fetch.
+        RemoteError: a request failed: nothing is asked twice here.
+        SinkError: the folder cannot be written.
+    """
+    with unwrapped():
+        async with http.opened(stall_s=settings.provider.stall_s) as plain:
+            parts = await composed(settings, account, plain, emit=lambda _: None, meter=Meter())
+            obj = await _largest(parts, product or await _first(parts, settings))
+            scratch = await to_thread.run_sync(_scratch, folder)
+            with scratch as name:
+                bench = Bench(source=parts.sources[obj.route], obj=obj, folder=Path(name))
+                return await bench.swept(sweep, note)
+
+
+def _scratch(folder: Path) -> TemporaryDirectory[str]:
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        return TemporaryDirectory(prefix=".skyhaul-bench-", dir=folder)
+
+
+async def _first(parts: Parts, settings: Settings) -> Product:
+    query = settings.query
+    page = await parts.retry.call(
+        lambda: parts.provider.page(Slice(query=query, interval=query.sensing), 0, count=False)
+    )
+    if not page.products:
+        raise ObjectMissing("the archive has no product to measure with")
+    return page.products[0]
+
+
+async def _largest(parts: Parts, product: Product) -> RemoteObject:
+    objects = await parts.provider.objects(product, Wish(via="auto" if product.provider == "list" else "s3"))
+    largest = max(objects, key=lambda obj: obj.size or 0, default=None)
+    if largest is None or largest.size == 0:
+        raise ObjectMissing(f"{product.name} has no bytes to measure with")
+    return largest
+
+
+@dataclass(slots=True, kw_only=True)
+class Bench:
+    """One object, where it comes from and where it is written to."""
+
+    source: Source
+    obj: RemoteObject
+    folder: Path
+    _count: int = 0
+    _threads: CapacityLimiter | None = None
+
+    async def swept(self, sweep: Sweep, note: Callable[[Point], None]) -> Figures:
+        """Every setup: connections, until the host refuses; then parts and no hashing with as many as were best; last the disk alone."""
+
+        async def point(setup: Setup) -> Point:
+            found = await self.point(setup, sweep.seconds)
+            note(found)
+            return found
+
+        await self.point(Setup(connections=1, part_bytes=PART_BYTES), WARM_S)
+        by_connections: list[Point] = []
+        for connections in sweep.connections:
+            try:
+                by_connections.append(await point(Setup(connections=connections, part_bytes=PART_BYTES)))
+            except HostBusy:
+                if not by_connections:
+                    raise
+                break  # it allows no more
+        best = chosen(by_connections).setup
+        sizes = sweep.part_bytes if self._ranged else ()
+        by_part = [await point(replace(best, part_bytes=size)) for size in sizes]
+        verified = by_part[-1] if by_part and by_part[-1].setup == best else await point(best)
+        unverified = await point(replace(best, verified=False))
+        return Figures(
+            by_connections=tuple(by_connections),
+            by_part=tuple(by_part),
+            verified=verified,
+            unverified=unverified,
+            disk_bytes_per_s=await to_thread.run_sync(disk_rate, self.folder, sweep.seconds),
+            cores=os.cpu_count() or 1,
+        )
+
+    async def point(self, setup: Setup, seconds: float) -> Point:
+        """What ``setup`` brings in so many seconds."""
+        self._count, self._threads = 0, CapacityLimiter(WRITERS)
+        # Where there are no parts, each stream reads the whole, again and again.
+        asked: Iterator[ByteRange | None] = (
+            spans(self.obj.size, setup.part_bytes) if self._ranged and self.obj.size else itertools.repeat(None)
+        )
+        began_s, cpu_s = time.monotonic(), time.process_time()
+        with unwrapped(), anyio.move_on_after(seconds):
+            async with anyio.create_task_group() as tasks:
+                for number in range(setup.connections):
+                    tasks.start_soon(self._stream, asked, self.folder / str(number), setup.verified)
+        ended_s, ended_cpu_s = time.monotonic(), time.process_time()
+        return Point(setup=setup, bytes=self._count, seconds=ended_s - began_s, cpu_s=ended_cpu_s - cpu_s)
+
+    @property
+    def _ranged(self) -> bool:
+        return self.obj.ranges and self.obj.size is not None
+
+    async def _stream(self, asked: Iterator[ByteRange | None], path: Path, verified: bool) -> None:  # noqa: FBT001 handed to a task
+        for span in asked:
+            file = PartFile(path, _HASHED if verified else None)
+            try:
+                await self._thread(file.open)
+                await self._part(span, file)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._thread(_discard, file)
+
+    async def _part(self, span: ByteRange | None, file: PartFile) -> None:
+        """The next batch arrives while one is written, as in a download."""
+        send, receive = anyio.create_memory_object_stream[list[bytes]](0)
+        async with receive, anyio.create_task_group() as tasks:
+            tasks.start_soon(self._write, receive, file)
+            async with send, self.source.read(self.obj, span, etag=None) as body:
+                batch: list[bytes] = []
+                async for chunk in body.chunks:
+                    batch.append(chunk)
+                    if sum(map(len, batch)) >= BATCH_BYTES:
+                        await send.send(batch)
+                        batch = []
+                if batch:
+                    await send.send(batch)
+
+    async def _write(self, batches: MemoryObjectReceiveStream[list[bytes]], file: PartFile) -> None:
+        offset = 0
+        async with batches:
+            async for batch in batches:
+                await self._thread(file.write, offset, batch)
+                offset += sum(map(len, batch))
+                self._count += sum(map(len, batch))
+
+    async def _thread(self, work: Callable[[*Args], T], *args: *Args) -> T:
+        return await to_thread.run_sync(work, *args, limiter=self._threads)
+
+
+def disk_rate(folder: Path, seconds: float) -> float:
+    """Bytes a second that one writer brings to the disk, synced at the end; half a gibibyte at most."""
+    block, path = os.urandom(BATCH_BYTES), folder / "disk"
+    began_s = time.monotonic()
+    with writing(path):
+        try:
+            with path.open("wb", buffering=0) as file:
+                written = file.write(block)
+                while written < DISK_BLOCKS_MAX * BATCH_BYTES and time.monotonic() - began_s < seconds:
+                    written += file.write(block)
+                os.fsync(file.fileno())
+            return written / (time.monotonic() - began_s)
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _discard(file: PartFile) -> None:
+    file.close()
+    file.part.unlink(missing_ok=True)

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from itertools import islice, pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skyhaul.errors import ConnectionLost, HostBusy
+from skyhaul.measure import Bench, Figures, Point, Setup, Sweep, chosen, disk_rate, limit, spans
+from skyhaul.model import ByteRange, RemoteObject
+from skyhaul.protocols import Body
+
+PART = 64 << 20
+
+
+def point(rate, connections=1, part_bytes=PART, *, verified=True, cpu_s=0.1):
+    setup = Setup(connections=connections, part_bytes=part_bytes, verified=verified)
+    return Point(setup=setup, bytes=rate, seconds=1.0, cpu_s=cpu_s)
+
+
+def figures(*points, by_part=(), unverified=None, disk=1e12):
+    return Figures(
+        by_connections=points,
+        by_part=by_part,
+        verified=points[0],
+        unverified=unverified or point(points[0].bytes, verified=False),
+        disk_bytes_per_s=disk,
+        cores=2,
+    )
+
+
+def test_the_fewest_connections_that_are_about_as_fast_as_any():
+    assert chosen([point(50, 1), point(96, 4), point(100, 16)]).setup.connections == 4
+    assert chosen([point(50, 1), point(94, 4), point(100, 16)]).setup.connections == 16
+
+
+@pytest.mark.parametrize(
+    ("disk", "cpu_s", "expected"), [(100, 0.99, "disk"), (1000, 0.99, "processor"), (1000, 0.5, "link")]
+)
+def test_what_the_limit_is(disk, cpu_s, expected):
+    assert limit(figures(point(100, cpu_s=cpu_s), disk=disk)) == expected
+
+
+@given(st.integers(1, 10_000), st.integers(1, 3000))
+def test_parts_follow_each_other_through_the_object_and_begin_again(size, part_bytes):
+    once = -(-size // part_bytes)
+    found = list(islice(spans(size, part_bytes), 2 * once))
+    assert found[:once] == found[once:]
+    assert found[0].start == 0
+    assert found[once - 1].stop == size
+    assert all(one.stop == other.start for one, other in pairwise(found[:once]))
+
+
+class Scripted:
+    """A source that knows how many read from it at once, and refuses more than it allows."""
+
+    def __init__(self, allowed=100, error=None):
+        self.allowed, self.error = allowed, error
+        self.open = self.most = 0
+        self.asked: list[ByteRange | None] = []
+
+    @asynccontextmanager
+    async def read(self, obj, span, *, etag):
+        self.asked.append(span)
+        if self.error is not None:
+            raise self.error
+        if self.open >= self.allowed:
+            raise HostBusy("one too many", status=429)
+        self.open += 1
+        self.most = max(self.most, self.open)
+        try:
+            yield Body(
+                ranged=span is not None, total=obj.size, etag=None, chunks=self._chunks(span, obj), media_type=""
+            )
+        finally:
+            self.open -= 1
+
+    async def _chunks(self, span, obj):
+        size = obj.size if span is None else len(span)
+        for _ in range(size // 1000):
+            yield bytes(1000)
+        yield bytes(size % 1000)
+
+
+def bench(source, tmp_path, *, ranges=True):
+    obj = RemoteObject(route="http", location="http://host/one.bin", path="one.bin", size=2_500_000, ranges=ranges)
+    return Bench(source=source, obj=obj, folder=tmp_path)
+
+
+async def test_a_point_has_so_many_streams_and_leaves_nothing_behind(tmp_path):
+    source = Scripted()
+    found = await bench(source, tmp_path).point(Setup(connections=3, part_bytes=1_000_000), seconds=0.2)
+    assert source.most == 3
+    assert found.bytes > 0
+    assert found.seconds >= 0.2
+    assert ByteRange(start=2_000_000, stop=2_500_000) in source.asked
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_where_no_parts_are_served_the_whole_is_read(tmp_path):
+    source = Scripted()
+    swept = await bench(source, tmp_path, ranges=False).swept(Sweep(connections=(1,), seconds=0.05), lambda _: None)
+    assert set(source.asked) == {None}
+    assert swept.by_part == ()
+
+
+async def test_the_sweep_ends_at_what_the_host_allows(tmp_path):
+    noted: list[Point] = []
+    sweep = Sweep(connections=(1, 2, 4), part_bytes=(1 << 20,), seconds=0.05)
+    swept = await bench(Scripted(allowed=2), tmp_path).swept(sweep, noted.append)
+    assert [each.setup.connections for each in swept.by_connections] == [1, 2]
+    assert [each.setup.verified for each in noted] == [True, True, True, True, False]
+    assert swept.verified is noted[-2]
+    assert swept.verified.setup.connections == swept.unverified.setup.connections
+    assert swept.unverified is noted[-1]
+
+
+@pytest.mark.parametrize("error", [HostBusy("never", status=503), ConnectionLost("broke")], ids=["busy", "broken"])
+async def test_a_host_that_does_not_serve_is_no_measurement(tmp_path, error):
+    with pytest.raises(type(error)):
+        await bench(Scripted(error=error), tmp_path).swept(Sweep(connections=(1, 2), seconds=0.05), lambda _: None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_disk_is_left_as_it_was(tmp_path):
+    assert disk_rate(tmp_path, 0.01) > 0
+    assert list(tmp_path.iterdir()) == []
