@@ -39,7 +39,7 @@ AREAS = {
         (["--aoi", "crossing.geojson"], "--aoi: the polygon crosses itself near 11 45"),
         (["--aoi", "swapped.geojson"], "--aoi: 110 is no latitude"),
         (["--aoi", "empty.geojson"], "--aoi: "),
-        (["--aoi", "text.geojson"], "--aoi: text.geojson is neither GeoJSON nor WKT"),
+        (["--aoi", "text.geojson"], "--aoi: text.geojson is neither GeoJSON, WKT nor KML"),
         (["--collection", "SENTINEL_2A"], "--collection: 'SENTINEL_2A' is unknown; did you mean SENTINEL-2"),
         (["--format", "shapefile"], "Invalid value for '--format'"),
     ],

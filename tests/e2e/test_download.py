@@ -169,8 +169,9 @@ def test_the_journal_is_a_database_that_others_can_read(archive, skyhaul):
 
 
 def test_providers_and_their_addresses(archive, skyhaul):
-    (cdse,) = skyhaul("providers", "--json").lines
+    cdse, *others = skyhaul("providers", "--json").lines
     assert cdse["name"] == "cdse"
+    assert {"creodias", "dhus", "earth-search", "geodes", "noa", "stac"} <= {other["name"] for other in others}
     assert cdse["catalogue_url"] == archive.addresses["catalogue_url"]
     assert "cdse" in skyhaul("providers").out
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from skyhaul import runtime
+from skyhaul import compose
 from skyhaul.__main__ import main
 from skyhaul.retry import RetryPolicy
 from support.served import Archive, Ran, simulated
@@ -31,7 +31,7 @@ def archive(large: Archive) -> Archive:
 @pytest.fixture
 def impatient(archive, skyhaul, monkeypatch, capfd) -> Callable[..., Ran]:
     """The command line in this process, which waits a hundredth of the usual time before it asks again."""
-    monkeypatch.setattr(runtime, "RetryPolicy", partial(RetryPolicy, wait_initial_s=0.005, wait_max_s=0.6))
+    monkeypatch.setattr(compose, "RetryPolicy", partial(RetryPolicy, wait_initial_s=0.005, wait_max_s=0.6))
     for name, value in skyhaul.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(skyhaul.folder)

@@ -99,12 +99,12 @@ def _path(item: Item, key: str, asset: Asset) -> str:
         inside if folder.startswith(item.id) else local,
         unquote(urlsplit(asset.href).path.rpartition("/")[2]),
     )
-    for candidate in candidates:
+    for candidate in (*candidates, _plain(key)):
         try:
             return str(safe_path(candidate))
         except UnsafeName:
             continue
-    return _plain(key)
+    return f"asset-{_plain(key)}"  # the name of a device
 
 
 def _plain(key: str) -> str:

@@ -84,21 +84,27 @@ class Reader:
             yield chunk
 
     async def whole(self, size: int) -> list[bytes]:
-        """The object in memory, read again from its start where a stream breaks: for what is small.
+        """The object in memory, for what is small; gone on with where a stream breaks and its host serves ranges.
 
         Raises:
             RemoteError: the source gave up.
         """
-        return await self.retry.call(lambda: self._once(size), self.on_retry)
+        chunks: list[bytes] = []
+        await self.retry.call(lambda: self._rest(chunks, size), self.on_retry)
+        return chunks
 
-    async def _once(self, size: int) -> list[bytes]:
-        self.meter.refetched_bytes += self.flow.done
-        self.flow.done = 0
-        async with self.open(None) as (body, stream):
-            chunks = [chunk async for chunk in self.counted(self.within(size, body.chunks), stream)]
+    async def _rest(self, chunks: list[bytes], size: int) -> None:
+        self.flow.done = sum(map(len, chunks))
+        span = ByteRange(start=self.flow.done, stop=size) if chunks and self.obj.ranges and self.obj.etag else None
+        async with self.open(span) as (body, stream):
+            if span is None or not body.ranged:
+                self.meter.refetched_bytes += self.flow.done
+                self.flow.done = 0
+                chunks.clear()
+            async for chunk in self.counted(self.within(size - self.flow.done, body.chunks), stream):
+                chunks.append(chunk)  # noqa: PERF401 what has come is kept when the stream breaks
         if self.flow.done != size:
             raise ConnectionLost(f"{self.obj.path}: its stream ended at {self.flow.done} of {size} bytes")
-        return chunks
 
     def on_retry(self, error: SkyhaulError, wait_s: float) -> None:
         """Tell the observers of a failed attempt."""
