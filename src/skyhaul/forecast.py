@@ -23,6 +23,9 @@ RELAX = 0.995
 VAIN = 2
 STRAGGLE_S = 5.0
 STRAGGLE_FACTOR = 4
+WORTH = 20
+"""Of bodies that last so many times as long as they are waited for, less than a twentieth could be gained."""
+
 CROWDED = 0.3
 """A request that waited for so much of the shortest wait beside a full house shows that waiting is free."""
 
@@ -62,14 +65,17 @@ class Forecast:
     _bodies: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=MEMORY))
     _least_wait_s: float = 0.0
     _pace: float = inf
+    _body_s: float = 0.0
     _margin: float = MARGIN_FIRST
     _met: int = 0
     _missed: int = 0
 
     @property
     def lead_s(self) -> float:
-        """How long before a stream ends the next request may be sent; 0 where nothing is known yet or nothing can be gained."""
-        return 0.0 if self.counted or not self._bodies else self._least_wait_s * (1.0 - self._margin)
+        """How long before a stream ends the next request may be sent; 0 where nothing is known yet, or hardly anything can be gained."""
+        if self.counted or not self._bodies or self._body_s > WORTH * self._least_wait_s:
+            return 0.0
+        return self._least_wait_s * (1.0 - self._margin)
 
     def end_s(self, stream: Stream, now: float) -> float:
         """When ``stream`` has its last byte; ``inf`` if nobody can tell."""
@@ -92,7 +98,8 @@ class Forecast:
         """A stream had its last byte."""
         if stream.began_s is not None and stream.received >= BODY_BYTES and now > stream.began_s:
             self._bodies.append((stream.received, now - stream.began_s))
-            self._pace = sum(size for size, _ in self._bodies) / sum(seconds for _, seconds in self._bodies)
+            seconds = sum(seconds for _, seconds in self._bodies)
+            self._pace, self._body_s = sum(size for size, _ in self._bodies) / seconds, seconds / len(self._bodies)
 
     def straggles(self, stream: Stream, now: float) -> bool:
         """Whether a fresh connection is likely to be quicker: nothing was heard for long, or far less than from others.
