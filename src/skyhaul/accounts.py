@@ -92,7 +92,6 @@ class Ledger:
         with _explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute(
                 "PRAGMA synchronous = OFF"
             )  # leases outlive no power cut, and a lost hour of transfers is no harm

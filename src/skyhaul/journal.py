@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import anyio
 from anyio import to_thread
 
-from skyhaul.errors import DiskFull, JournalError, SinkError
+from skyhaul.errors import DiskFull, JournalError, SinkError, SkyhaulError
 from skyhaul.model import ByteRange, Checksum, ProductResult, Report
 
 T = TypeVar("T")
@@ -199,7 +199,11 @@ class Journal:
             self._news = anyio.Event()
             batch, self._waiting = self._waiting, []
             with anyio.CancelScope(shield=True):  # or a batch that was taken would be lost
-                await self.insist(partial(to_thread.run_sync, self._commit, batch))
+                try:
+                    await self.insist(partial(to_thread.run_sync, self._commit, batch))
+                except SkyhaulError:
+                    self._waiting[:0] = batch  # what comes later must not be noted without what came before it
+                    raise
 
     def _commit(self, batch: Iterable[tuple[str, Params]]) -> None:
         with journalling(self.path), self._connection as db:
