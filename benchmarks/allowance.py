@@ -204,6 +204,10 @@ def main() -> None:
         folder = Path(scratch)
         for world in (replace(SMALL, runs=1),) if quick else WORLDS:
             with archive(*world.archive) as served:
+                if "http" in world.goals:
+                    ours(
+                        served, folder, replace(world, runs=1), "http"
+                    )  # the archive makes a zip's digest when it is first asked for
                 for via, goal in world.goals.items():
                     client, *figures = ours(served, folder, world, via)
                     rows.append((world.title, client, goal, *figures))
