@@ -13,7 +13,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -28,6 +28,7 @@ from skyhaul.limits import Allowance
 
 BEAT_S = 1.0
 STALE_S = 10.0
+LOCKED_S = 2.0
 MINUTE_S = 61.0
 HOURS = 30 * 24
 _HERE = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:12]
@@ -91,7 +92,7 @@ class Ledger:
         self._path = path
         with _explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(path, timeout=LOCKED_S, isolation_level=None, check_same_thread=False)
             self._db.execute(
                 "PRAGMA synchronous = OFF"
             )  # leases outlive no power cut, and a lost hour of transfers is no harm
@@ -166,10 +167,11 @@ class Ledger:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield self._db
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
 
 def _dead(holder: str) -> bool:
@@ -234,28 +236,41 @@ async def shared(account: str | None, allowance: Allowance, meter: Meter) -> Asy
 
 
 async def keep(ledger: Ledger, allowance: Allowance, meter: Meter) -> None:
-    """Keep the allowance within what the ledger grants, for as long as the run lasts."""
+    """Keep the allowance within what the ledger grants, for as long as the run lasts.
+
+    A beat may fail: what was granted holds as long as the others have not forgotten us.
+
+    Raises:
+        JournalError: the ledger could not be used for so long that they have.
+    """
     booked = 0
+    heard_s = time.monotonic()
 
     async def beat(*, wanted: int, held: int) -> Standing:
-        nonlocal booked
-        received, booked = meter.received_bytes - booked, meter.received_bytes
-        sent = allowance.requests_last_minute
+        nonlocal booked, heard_s
+        received, sent = meter.received_bytes, allowance.requests_last_minute
         counted = allowance.forecast.counted
-        return await to_thread.run_sync(
-            lambda: ledger.beat(wanted=wanted, held=held, transferred=received, requests=sent, counted=counted)
+        standing = await to_thread.run_sync(
+            lambda: ledger.beat(wanted=wanted, held=held, transferred=received - booked, requests=sent, counted=counted)
         )
+        booked, heard_s = received, time.monotonic()
+        return standing
 
     try:
         while True:
-            standing = await beat(wanted=allowance.wanted, held=allowance.held)
-            meter.bytes_30_days, meter.processes = standing.bytes_30_days, standing.processes
-            allowance.forecast.counted |= standing.counted
-            allowance.grant(
-                standing.granted, alone=standing.processes == 1, requests_of_others=standing.requests_of_others
-            )
+            try:
+                standing = await beat(wanted=allowance.wanted, held=allowance.held)
+            except JournalError:
+                if time.monotonic() - heard_s > STALE_S - BEAT_S - LOCKED_S:
+                    raise
+            else:
+                meter.bytes_30_days, meter.processes = standing.bytes_30_days, standing.processes
+                allowance.forecast.counted |= standing.counted
+                allowance.grant(
+                    standing.granted, alone=standing.processes == 1, requests_of_others=standing.requests_of_others
+                )
             await anyio.sleep(BEAT_S)
     finally:
-        with anyio.CancelScope(shield=True):
+        with anyio.CancelScope(shield=True), suppress(JournalError):  # the run's own end counts more
             await beat(wanted=0, held=0)
             await to_thread.run_sync(ledger.close)

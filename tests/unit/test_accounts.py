@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import multiprocessing
 import os
-import random
 import sqlite3
 import subprocess
-import time
+import sys
+from pathlib import Path
 
 import anyio
 import pytest
@@ -173,32 +172,10 @@ def test_no_order_of_events_grants_one_stream_too_many(tmp_path_factory, chance,
         ledger.close()
 
 
-def spend(folder, seed, seconds):
-    """A process that uses what it is granted; notes what it gives back before it says so, and what it takes after it was granted."""
-    chance = random.Random(seed)
-    ledger = Ledger(folder / "accounts.db", "a", streams=4)
-    until = time.monotonic() + seconds
-    held, granted = 0, 0
-    with (folder / str(seed)).open("w") as notes:
-        while time.monotonic() < until:
-            held = chance.randint(0, granted) if held <= granted else held - 1
-            notes.write(f"{time.monotonic()} {held}\n")
-            granted = ledger.beat(wanted=chance.randint(1, 4), held=held, transferred=1).granted
-            held = max(held, granted)
-            notes.write(f"{time.monotonic()} {held}\n")
-            time.sleep(chance.random() / 100)
-        notes.write(f"{time.monotonic()} 0\n")
-    ledger.close()
-
-
 def test_eight_processes_never_hold_a_fifth_stream(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=spend, args=(tmp_path, seed, 1.5)) for seed in range(8)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-        assert process.exitcode == 0
+    program = Path(__file__).parents[1] / "support" / "spender.py"
+    processes = [subprocess.Popen([sys.executable, program, tmp_path, str(seed), "1.5"]) for seed in range(8)]
+    assert [process.wait() for process in processes] == [0] * 8
     noted = sorted(
         (float(at_s), seed, int(held))
         for seed in range(8)
@@ -252,3 +229,45 @@ async def test_an_allowance_follows_the_ledger(two, monkeypatch):
                 await anyio.sleep(0.01)
             tasks.cancel_scope.cancel()
     assert (await anyio.to_thread.run_sync(beat, other)).granted == 4
+
+
+class Failing:
+    """A ledger that cannot be used for some beats."""
+
+    def __init__(self, ledger, beats):
+        self.ledger, self.beats, self.booked = ledger, beats, 0
+
+    def beat(self, *, transferred, **said):
+        self.beats -= 1
+        if self.beats >= 0:
+            raise JournalError("the ledger is locked")
+        self.booked += transferred
+        return self.ledger.beat(transferred=transferred, **said)
+
+    def close(self):
+        """Closed with the one behind it."""
+
+
+@pytest.mark.parametrize(("beats", "patience_s", "goes_on"), [(3, 60.0, True), (1_000_000, 0.1, False)])
+async def test_a_ledger_that_is_locked_for_a_moment_ends_no_run(two, monkeypatch, beats, patience_s, goes_on):
+    monkeypatch.setattr("skyhaul.accounts.BEAT_S", 0.01)
+    monkeypatch.setattr("skyhaul.accounts.STALE_S", patience_s + 2.01)
+    failing, meter = Failing(two[1], beats), Meter()
+    allowance = Allowance(connections=4, meter=meter)
+    allowance.grant(0)
+    meter.received_bytes = 55
+
+    async def use():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(keep, failing, allowance, meter)
+            async with allowance.stream():
+                tasks.cancel_scope.cancel()
+
+    with anyio.fail_after(20):
+        if goes_on:
+            await use()
+            assert failing.booked == 55, "what a failed beat would have told is told by the next"
+        else:
+            with pytest.raises(ExceptionGroup) as raised:
+                await use()
+            assert raised.group_contains(JournalError, match="locked")
