@@ -32,10 +32,10 @@ CROWDED = 0.3
 
 @dataclass(slots=True, eq=False)
 class Stream:
-    """A request under way: sent at ``asked_s`` for ``size`` bytes (``None``: nobody knows), ``early`` if more were open than may be."""
+    """A request: sent at ``asked_s`` for ``size`` bytes (``None``: nobody knows), ``early`` if more were open than may be."""
 
-    asked_s: float
     size: int | None = None
+    asked_s: float = inf
     early: bool = False
     released_s: float = -inf
     """When a stream was last given back before this one was asked for."""

@@ -120,18 +120,44 @@ class Allowance:
 
     @asynccontextmanager
     async def stream(self, size: int | None = None) -> AsyncIterator[Stream]:
-        """Hold one of the account's streams: from before the request until after the last byte, of which there are ``size``.
+        """Hold one of the account's streams from before the request until after the last byte, of which there are ``size``.
 
         The caller says when the answer is there (:meth:`began`) and counts ``received``.
         """
-        stream = await self._admitted(size)
+        async with self.place(size) as stream:
+            await self.admit(stream)
+            yield stream
+
+    @asynccontextmanager
+    async def place(self, size: int | None = None) -> AsyncIterator[Stream]:
+        """Like :meth:`stream`, for who has something to prepare first: nothing is sent before :meth:`admit`."""
+        stream = Stream(size=size)
         try:
             yield stream
         except HostBusy as error:
             self._refused(error, stream)
             raise
         finally:
-            self._ended(stream, time.monotonic())
+            if stream in self._open:
+                self._ended(stream, time.monotonic())
+
+    async def admit(self, stream: Stream) -> None:
+        """Wait until the request of ``stream`` may be sent; it is, from then on."""
+        if stream in self._open:
+            return  # redirected, or sent again on another connection
+        self._meter.streams_wanted += 1
+        try:
+            async with self._turn:
+                while (wait_s := self._free_s(time.monotonic())) > 0:
+                    await _until(self._changed, wait_s)
+                await self.request()
+                stream.early = len(self._open) >= self.limit
+                stream.released_s = self._released[-1] if self._released else -inf
+                stream.asked_s = time.monotonic()
+                self._open.append(stream)
+                self._count()
+        finally:
+            self._meter.streams_wanted -= 1
 
     def began(self, stream: Stream, size: int | None = None) -> None:
         """The host serves ``stream``: ``size`` bytes, if that is known only now. Patience starts anew."""
@@ -191,22 +217,6 @@ class Allowance:
         self._forget(time.monotonic())
         return len(self._requests)
 
-    async def _admitted(self, size: int | None) -> Stream:
-        self._meter.streams_wanted += 1
-        try:
-            async with self._turn:
-                while (wait_s := self._free_s(time.monotonic())) > 0:
-                    await _until(self._changed, wait_s)
-                await self.request()
-                early = len(self._open) >= self.limit
-                released_s = self._released[-1] if self._released else -inf
-                stream = Stream(asked_s=time.monotonic(), size=size, early=early, released_s=released_s)
-                self._open.append(stream)
-                self._moved()
-        finally:
-            self._meter.streams_wanted -= 1
-        return stream
-
     def _ended(self, stream: Stream, now: float) -> None:
         self.forecast.ended(stream, now)
         self._open.remove(stream)
@@ -230,8 +240,12 @@ class Allowance:
             return 0.0
         return sorted(ends)[-room] - lead_s - now
 
-    def _moved(self) -> None:
+    def _count(self) -> None:
         self._meter.streams = sum(1 for stream in self._open if stream.began_s is not None or not stream.early)
+
+    def _moved(self) -> None:
+        """The next request may be due at another time than it was."""
+        self._count()
         self._changed.set()
         self._changed = anyio.Event()
 
@@ -305,5 +319,8 @@ class Allowance:
 
 async def _until(changed: anyio.Event, wait_s: float) -> None:
     """Wait for a change, and not longer than ``wait_s``."""
+    if wait_s == inf:
+        await changed.wait()
+        return
     with anyio.move_on_after(wait_s):
         await changed.wait()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -205,8 +205,10 @@ class Source(Protocol):
         """The route that it serves."""
         ...
 
-    def read(self, obj: RemoteObject, span: ByteRange | None, *, etag: str | None) -> AbstractAsyncContextManager[Body]:
-        """Open ``span`` of ``obj`` (all of it for ``None``) as a stream of chunks.
+    def read(
+        self, obj: RemoteObject, span: ByteRange | None, *, etag: str | None, turn: Turn | None = None
+    ) -> AbstractAsyncContextManager[Body]:
+        """Open ``span`` of ``obj`` (all of it for ``None``) as a stream of chunks. Nothing is asked for before ``turn`` comes.
 
         With an ``etag`` only that version is served. Leaving the context gives the connection back, read to the end or
         not. A host that does not serve ranges answers with ``Body.start == 0``: the caller must look.
@@ -248,6 +250,9 @@ class Answer:
     chunks: AsyncIterator[bytes]
 
 
+Turn = Callable[[], Awaitable[object]]
+"""Comes when a request may be sent."""
+
 Sign = Callable[[str, str, Mapping[str, str]], Mapping[str, str]]
 """(method, url, headers) → the headers with a signature among them."""
 
@@ -264,10 +269,12 @@ class Exchange(Protocol):
         body: bytes | None = None,
         bearer: bool = False,
         sign: Sign | None = None,
+        turn: Turn | None = None,
     ) -> AbstractAsyncContextManager[Answer]:
         """Send one request and hand over a successful answer; leaving the context gives the connection back.
 
-        ``bearer`` adds the account's token, to the provider's own hosts only, also after a redirect.
+        ``bearer`` adds the account's token, to the provider's own hosts only, also after a redirect. Nothing is sent before ``turn`` comes;
+        each request that this one leads to awaits it.
 
         Raises:
             RemoteError: there was no successful answer, or its body broke off while it was read.

@@ -266,11 +266,11 @@ class Held(MemorySource):
     """Serves the first part of an object when all others are through."""
 
     @asynccontextmanager
-    async def read(self, obj, span, *, etag):
+    async def read(self, obj, span, *, etag, turn=None):
         if span.start == 0:
             while self.sent_bytes < obj.size - len(span):
                 await checkpoint()
-        async with super().read(obj, span, etag=etag) as body:
+        async with super().read(obj, span, etag=etag, turn=turn) as body:
             yield body
 
 

@@ -20,7 +20,7 @@ from anyio.lowlevel import checkpoint
 
 from skyhaul.errors import SkyhaulError
 from skyhaul.model import ByteRange, RemoteObject, Route
-from skyhaul.protocols import Answer, Body
+from skyhaul.protocols import Answer, Body, Turn
 from skyhaul.sources.ranged import body_of
 
 LINGER_NOT = struct.pack("ii", 1, 0)
@@ -254,7 +254,11 @@ class MemorySource:
     on_chunk: Callable[[int], None] = lambda _: None
 
     @asynccontextmanager
-    async def read(self, obj: RemoteObject, span: ByteRange | None, *, etag: str | None) -> AsyncIterator[Body]:
+    async def read(
+        self, obj: RemoteObject, span: ByteRange | None, *, etag: str | None, turn: Turn | None = None
+    ) -> AsyncIterator[Body]:
+        if turn is not None:
+            await turn()
         self.reads.append((obj.path, span))
         strike = (self.strikes.pop(0) if self.strikes else self.always) or Strike()
         self.open_now += 1

@@ -62,7 +62,9 @@ class Scripted:
         self.asked: list[ByteRange | None] = []
 
     @asynccontextmanager
-    async def read(self, obj, span, *, etag):
+    async def read(self, obj, span, *, etag, turn=None):
+        if turn is not None:
+            await turn()
         self.asked.append(span)
         if self.error is not None:
             raise self.error

@@ -20,7 +20,7 @@ from skyhaul.archives import Made, Means
 from skyhaul.catalogue.stac_search import Words
 from skyhaul.errors import AccessDenied, CatalogueError
 from skyhaul.model import ByteRange, RemoteObject, Route
-from skyhaul.protocols import Body, Source, Web
+from skyhaul.protocols import Body, Source, Turn, Web
 from skyhaul.providers.routes import road
 from skyhaul.providers.stac import COMMON, Assets, Stac
 
@@ -112,18 +112,24 @@ class Signed:
         return self.source.route
 
     @asynccontextmanager
-    async def read(self, obj: RemoteObject, span: ByteRange | None, *, etag: str | None) -> AsyncIterator[Body]:
+    async def read(
+        self, obj: RemoteObject, span: ByteRange | None, *, etag: str | None, turn: Turn | None = None
+    ) -> AsyncIterator[Body]:
         """See :class:`skyhaul.protocols.Source`. An address that is refused is signed once more."""
         async with AsyncExitStack() as stack:
             url = await self.signer.signed(obj.location)
             try:
-                body = await stack.enter_async_context(self.source.read(replace(obj, location=url), span, etag=etag))
+                body = await stack.enter_async_context(
+                    self.source.read(replace(obj, location=url), span, etag=etag, turn=turn)
+                )
             except AccessDenied:
                 self.signer.refused(url)
                 again = await self.signer.signed(obj.location)
                 if again == url:
                     raise
-                body = await stack.enter_async_context(self.source.read(replace(obj, location=again), span, etag=etag))
+                body = await stack.enter_async_context(
+                    self.source.read(replace(obj, location=again), span, etag=etag, turn=turn)
+                )
             yield body
 
 

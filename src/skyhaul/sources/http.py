@@ -30,13 +30,16 @@ from skyhaul.errors import (
     SettingsError,
     TokenRefused,
 )
-from skyhaul.protocols import Answer, Sign
+from skyhaul.protocols import Answer, Sign, Turn
 from skyhaul.sources.replies import error_of, without_secrets
 from skyhaul.version import __version__
 
 REDIRECTS_MAX = 8
 ERROR_BODY_BYTES = 16_384
 READ_BUFFER_BYTES = 1 << 18
+SIGNED_FOR_S = 60.0
+"""S3 takes a signature for a quarter of an hour; a turn may be longer in coming."""
+
 GOOD = frozenset({200, 201, 204, 206})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _FORM = "application/x-www-form-urlencoded"
@@ -62,6 +65,7 @@ class _Ask:
     headers: Mapping[str, str]
     body: bytes | None = None
     sign: Sign | None = field(default=None, repr=False)
+    turn: Turn | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
 
 
@@ -102,10 +106,11 @@ class Http:
         body: bytes | None = None,
         bearer: bool = False,
         sign: Sign | None = None,
+        turn: Turn | None = None,
     ) -> AsyncIterator[Answer]:
         """See :class:`skyhaul.protocols.Exchange`. A token that is refused is renewed once."""
         _check_url(url)
-        ask = _Ask(method=method, url=url, headers=headers or {}, body=body, sign=sign)
+        ask = _Ask(method=method, url=url, headers=headers or {}, body=body, sign=sign, turn=turn)
         response = await self._authorised(ask, self._tokens if bearer else None)
         try:
             if response.status not in GOOD:
@@ -132,6 +137,8 @@ class Http:
     async def _authorised(self, ask: _Ask, tokens: Tokens | None) -> aiohttp.ClientResponse:
         if tokens is None:
             return await self._follow(ask)
+        if ask.turn is not None:
+            await ask.turn()  # which may be long in coming: longer than a token lasts
         token = await tokens.token()
         response = await self._follow(replace(ask, token=token))
         if response.status != HTTPStatus.UNAUTHORIZED:
@@ -167,7 +174,17 @@ class Http:
             headers["Authorization"] = f"Bearer {ask.token}"
         proxy = self._proxies.of(ask.url)
         host = urlsplit(ask.url).netloc
-        await anyio.sleep(max(0.0, self._quiet_until.get(host, 0.0) - time.monotonic()))
+        signed_s = time.monotonic()
+
+        async def in_turn(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+            if ask.turn is not None:
+                await ask.turn()
+            if (quiet_s := self._quiet_until.get(host, 0.0) - time.monotonic()) > 0:
+                await anyio.sleep(quiet_s)
+            if ask.sign is not None and time.monotonic() - signed_s > SIGNED_FOR_S:
+                request.headers.update(ask.sign(ask.method, ask.url, headers))
+            return await send(request)
+
         with self._mapping(ask.url):
             response = await self._session.request(
                 ask.method,
@@ -176,6 +193,9 @@ class Http:
                 data=ask.body,
                 allow_redirects=False,
                 proxy=proxy,
+                middlewares=(
+                    in_turn,
+                ),  # all is made ready before: between two objects of a stream a millisecond is a twentieth
             )
         self._answered.add(host)
         return response

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from skyhaul.errors import HostUnreachable, RemoteError
 from skyhaul.model import ByteRange, RemoteObject, Route
-from skyhaul.protocols import Body, Source
+from skyhaul.protocols import Body, Source, Turn
 
 
 class Mirrored:
@@ -23,16 +23,22 @@ class Mirrored:
         self._served: dict[str, str] = {}
 
     @asynccontextmanager
-    async def read(self, obj: RemoteObject, span: ByteRange | None, *, etag: str | None) -> AsyncIterator[Body]:
+    async def read(
+        self, obj: RemoteObject, span: ByteRange | None, *, etag: str | None, turn: Turn | None = None
+    ) -> AsyncIterator[Body]:
         """See :class:`skyhaul.protocols.Source`. What breaks off midway is the caller's to ask for again."""
         async with AsyncExitStack() as opened:
-            yield await self._open(opened, obj, span, etag)
+            yield await self._open(opened, obj, span, etag, turn)
 
-    async def _open(self, opened: AsyncExitStack, obj: RemoteObject, span: ByteRange | None, etag: str | None) -> Body:
+    async def _open(
+        self, opened: AsyncExitStack, obj: RemoteObject, span: ByteRange | None, etag: str | None, turn: Turn | None
+    ) -> Body:
         failures: list[RemoteError] = []
         for url in self._in_order(obj):
             try:
-                body = await opened.enter_async_context(self._source.read(replace(obj, location=url), span, etag=etag))
+                body = await opened.enter_async_context(
+                    self._source.read(replace(obj, location=url), span, etag=etag, turn=turn)
+                )
             except RemoteError as error:
                 failures.append(error)
             else:

@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from skyhaul.errors import ConnectionLost, ObjectChanged
 from skyhaul.model import ByteRange, RemoteObject, Route
-from skyhaul.protocols import Answer, Body, Exchange, Sign
+from skyhaul.protocols import Answer, Body, Exchange, Sign, Turn
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _PAGES = ("text/html", "application/json", "application/problem+json")
@@ -25,14 +25,18 @@ class RangedSource:
         self._sign = sign
 
     @asynccontextmanager
-    async def read(self, obj: RemoteObject, span: ByteRange | None, *, etag: str | None) -> AsyncIterator[Body]:
+    async def read(
+        self, obj: RemoteObject, span: ByteRange | None, *, etag: str | None, turn: Turn | None = None
+    ) -> AsyncIterator[Body]:
         """See :class:`skyhaul.protocols.Source`."""
         headers = {"Accept-Encoding": "identity"}
         if span is not None:
             headers["Range"] = span.header()
         if etag is not None and span is not None:
             headers["If-Match"] = f'"{etag}"'
-        request = self._exchange.open("GET", obj.location, headers=headers, bearer=self._bearer, sign=self._sign)
+        request = self._exchange.open(
+            "GET", obj.location, headers=headers, bearer=self._bearer, sign=self._sign, turn=turn
+        )
         async with request as answer:
             yield body_of(answer, obj, span, etag)
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 from anyio import CancelScope
@@ -51,11 +52,12 @@ class Reader:
         """Hold a stream while ``span`` of the object (all of it for ``None``) is read."""
         self.ledger.attempts += 1
         size = self.obj.size if span is None else len(span)
-        async with self.allowance.stream(size) as stream:
+        async with self.allowance.place(size) as stream:
+            turn = partial(self.allowance.admit, stream)
             with CancelScope() as scope:
                 stream.give_up, stream.resumable = scope.cancel, self.obj.ranges
                 stream.patience_s = STRAGGLE_S * 2**self.lagged
-                async with self.source.read(self.obj, span, etag=self.obj.etag) as body:
+                async with self.source.read(self.obj, span, etag=self.obj.etag, turn=turn) as body:
                     self.allowance.began(stream, body.total if span is None else None)
                     yield body, stream
             if scope.cancelled_caught:

@@ -51,7 +51,7 @@ class Tapes:
     spans: list[object] = field(default_factory=list)
 
     @asynccontextmanager
-    async def read(self, obj, span, *, etag):
+    async def read(self, obj, span, *, etag, turn=None):
         self.spans.append((obj.location, span.header()))
         if not self.online:
             raise ObjectOffline("202")

@@ -42,7 +42,7 @@ class Blobs:
         self.taken, self.asked = taken, []
 
     @asynccontextmanager
-    async def read(self, obj, span, *, etag):
+    async def read(self, obj, span, *, etag, turn=None):
         self.asked.append(obj.location)
         if not obj.location.endswith(self.taken):
             raise AccessDenied("answered 403: AuthenticationFailed")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ssl
+import time
 import zlib
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 import pytest
@@ -94,6 +96,50 @@ async def test_an_answer_is_told_and_read(host, client):
         assert answer.headers["content-range"] == f"bytes 10-19/{len(BODY)}"
         assert b"".join([chunk async for chunk in answer.chunks]) == BODY[10:20]
     assert host.seen[0].headers["user-agent"].startswith("skyhaul/")
+
+
+# turns
+
+
+@pytest.mark.parametrize("bearer", [False, True])
+async def test_nothing_is_sent_before_its_turn(host, client, bearer):
+    url = host.put("/x", b"", redirect("/y"))
+    host.put("/y", b"there")
+    turn, asked = anyio.Event(), []
+
+    async def wait():
+        asked.append(len(host.seen))
+        await turn.wait()
+
+    trusted = frozenset({url.split("/")[2]})
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(body, client.with_tokens(Tokens(), trusted), url, bearer=bearer, turn=wait))
+        await anyio.wait_all_tasks_blocked()
+        assert (host.seen, asked) == ([], [0])
+        turn.set()
+    assert [seen.target for seen in host.seen] == ["/x", "/y"]
+    assert asked[-1] == 1, "and the next one of a redirect waits for its turn too"
+
+
+@pytest.mark.parametrize(("waited_s", "signed"), [(59.0, 1), (61.0, 2)])
+async def test_a_signature_that_grew_old_while_its_turn_came_is_made_anew(host, client, monkeypatch, waited_s, signed):
+    url = host.put("/x", b"there")
+    signatures = []
+    now = time.monotonic
+    late_s = 0.0
+
+    def sign(_method, _url, headers):
+        signatures.append(f"signature {len(signatures) + 1}")
+        return {**headers, "Authorization": signatures[-1]}
+
+    async def turn():
+        nonlocal late_s
+        late_s = waited_s
+
+    monkeypatch.setattr(http.time, "monotonic", lambda: now() + late_s)
+    assert await body(client, url, sign=sign, turn=turn) == b"there"
+    assert sent(host) == [f"signature {signed}"]
+    assert len(signatures) == signed
 
 
 async def test_a_connection_is_used_again(host, client):

@@ -29,7 +29,7 @@ class Hosts:
         self.open_now = 0
 
     @asynccontextmanager
-    async def read(self, obj, span, *, etag):
+    async def read(self, obj, span, *, etag, turn=None):
         self.asked.append((obj.location, span, etag))
         if error := self.failures.get(obj.location):
             raise error

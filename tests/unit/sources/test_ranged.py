@@ -31,7 +31,7 @@ class Recorder:
         self.headers = {}
 
     @asynccontextmanager
-    async def open(self, method, url, *, headers=None, body=None, bearer=False, sign=None):
+    async def open(self, method, url, *, headers=None, body=None, bearer=False, sign=None, turn=None):
         self.headers, self.bearer = headers, bearer
         yield answer(content_range="bytes 10-19/100") if "Range" in headers else answer(200, content_length="100")
 

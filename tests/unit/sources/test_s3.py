@@ -37,7 +37,7 @@ class Recorder:
     signatures: list[str] = field(default_factory=list)
 
     @asynccontextmanager
-    async def open(self, method, url, *, headers=None, body=None, bearer=False, sign=None):
+    async def open(self, method, url, *, headers=None, body=None, bearer=False, sign=None, turn=None):
         async def chunks():
             content = self.bodies[min(len(self.asked), len(self.bodies)) - 1]
             yield content[:10]
