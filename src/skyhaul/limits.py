@@ -28,6 +28,7 @@ WINDOW_S = 61.0
 
 TICK_S = 0.001
 _TOO_FAST = re.compile(r"request rate|rate limit|too many requests", re.IGNORECASE)
+REST_MIN_S = 0.01
 REST_MAX_S = 10.0
 COOL_FIRST_S = 0.5
 COOL_MAX_S = 60.0
@@ -53,8 +54,9 @@ class Allowance:
 
     A refusal cools the whole account down: all that waits, waits at least so long. A refusal while no more than the allowed streams
     are open means one of two things. The server releases them late (CDSE does): from then on a stream rests before it is used again. Or it
-    allows fewer than it is said to, where never so many ran side by side: from then on fewer are used, and now and then one more is tried.
-    Requests are sent early where :class:`~skyhaul.forecast.Forecast` sees a stream ending; the refusal of such a request cools nothing.
+    allows fewer than it is said to, where never so many ran side by side: from then on fewer are used. Now and then more is tried.
+    Requests are sent early where :class:`~skyhaul.forecast.Forecast` sees a stream ending; a refusal that such a request has earned cools
+    nothing, whichever it met.
     """
 
     def __init__(
@@ -168,9 +170,8 @@ class Allowance:
         self._cool_s = COOL_FIRST_S
         self._streak += 1
         self._saw(sum(1 for each in self._open if each.began_s is not None), now)
-        if self._bearable < self.connections and now > self._adapted_s + self._probe_s:
-            self._bearable += 1
-            self._adapted_s, self._probing = now, True
+        if (self._bearable < self.connections or self.rest_s) and now > self._adapted_s + self._probe_s:
+            self._dare(now)
         self._moved()
 
     async def watch(self) -> None:
@@ -255,7 +256,8 @@ class Allowance:
         # CDSE: 429 over HTTP, 503 SlowDown over S3; both are also what too many requests a minute are answered with.
         too_fast = _TOO_FAST.search(said) is not None
         too_many = not too_fast and (error.status == HTTPStatus.TOO_MANY_REQUESTS or "Max session" in said)
-        if too_many and stream.early:
+        ahead = (each for each in self._open if each.early and not each.crowded_s)
+        if too_many and (stream.early or any(ahead)):  # two connections may overtake each other
             error.too_early = True
             self.forecast.missed()
             return
@@ -273,13 +275,26 @@ class Allowance:
             pass  # one of several that were refused together
         elif too_many and rested_s < REST_MAX_S:
             self.rest_s = min(REST_MAX_S, max(self.rest_s, rested_s * 1.5 + 0.1))
+            self._learnt(now)
         elif self._streak < STREAK:
             self._lower(int(self.limit * LESS), now)
 
     def _lower(self, streams: int, now: float) -> None:
+        self._bearable, self.rest_s = max(1, streams), 0.0
+        self._learnt(now)
+
+    def _learnt(self, now: float) -> None:
+        """A limit was met: the longer it holds, the more rarely more is tried."""
         self._probe_s = min(PROBE_MAX_S, self._probe_s * 2) if self._probing else PROBE_FIRST_S
-        self._bearable, self._adapted_s, self._probing = max(1, streams), now, False
-        self.rest_s = 0.0
+        self._adapted_s, self._probing = now, False
+
+    def _dare(self, now: float) -> None:
+        """Try one more stream, or half the rest."""
+        if self._bearable < self.connections:
+            self._bearable += 1
+        else:
+            self.rest_s = self.rest_s / 2 if self.rest_s > REST_MIN_S else 0.0
+        self._adapted_s, self._probing = now, True
 
     def _saw(self, running: int, now: float) -> None:
         while self._seen and self._seen[-1][1] <= running:

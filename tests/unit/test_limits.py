@@ -187,6 +187,34 @@ async def test_streams_that_the_server_releases_late_rest_before_they_are_used_a
     assert allowance.limit == 1
 
 
+@pytest.mark.parametrize("late_s", [0.02, 0.4])
+async def test_a_rest_is_given_up_when_it_is_not_needed_any_more_and_tried_ever_more_seldom_while_it_is(clock, late_s):
+    held, refused = [], []
+    allowance = Allowance(connections=1, meter=Meter())
+
+    async def read(late_s):
+        while True:
+            try:
+                async with allowance.stream() as stream:
+                    if held and held[-1] > clock.now:
+                        refused.append(clock.now)
+                        raise busy(429)
+                    allowance.began(stream)
+                    await clock.sleep(1.0)
+                    held.append(clock.now + late_s)
+                    return
+            except HostBusy:
+                await clock.sleep(0.5)
+
+    for _ in range(600):
+        await read(late_s)
+    assert allowance.rest_s >= late_s
+    assert 1 < len(refused) < 12
+    for _ in range(3000):
+        await read(0.0)
+    assert allowance.rest_s == 0.0
+
+
 async def test_a_rest_is_learnt_from_too_many_streams_alone_and_has_its_limit(clock):
     allowance = Allowance(connections=1, meter=Meter())
     await serve(allowance)
@@ -308,7 +336,6 @@ class World:
 
     clock: Clock
     counts_waiting: bool
-    late_s: float = 0.0
     held: int = 0
     most: int = 0
     refused: int = 0
@@ -370,6 +397,39 @@ async def test_an_archive_that_counts_who_waits_is_left_in_peace(clock):
     assert share == pytest.approx(0.3 / 0.5, rel=0.05)
     assert allowance.forecast.counted
     assert (allowance.limit, allowance.rest_s) == (4, 0.0), "nothing else was learnt from it"
+
+
+async def test_who_was_overtaken_by_an_early_request_pays_nothing_for_it(clock):
+    allowance = Allowance(connections=2, meter=Meter())
+    for _ in range(2):
+        await served_in(allowance, clock, 0.2, 0.5)
+    error = busy(429)
+
+    async def usual():
+        async with allowance.stream(500_000) as stream:
+            assert not stream.early
+            await clock.sleep(0.6)
+            raise error
+
+    async def refused():
+        with pytest.raises(HostBusy):
+            await usual()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(served_in, allowance, clock, 0.2, 0.5)
+        tasks.start_soon(refused)
+        tasks.start_soon(served_in, allowance, clock, 0.2, 0.5)  # early, and first where it counts
+    assert error.too_early
+    assert allowance.rest_s == 0.0
+    assert allowance.limit == 2
+
+
+async def served_in(allowance, clock, wait_s, body_s):
+    async with allowance.stream(500_000) as stream:
+        await clock.sleep(wait_s)
+        allowance.began(stream)
+        await clock.sleep(body_s)
+        stream.received = 500_000
 
 
 async def test_what_has_no_known_end_is_waited_for(clock):
