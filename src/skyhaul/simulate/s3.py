@@ -177,13 +177,13 @@ class S3Host:
             asked = parse_list(query)
         except BadArgumentError as error:
             raise RefusedError(400, "InvalidArgument", str(error)) from error
-        await first_byte_due(self._service.scenario.latency_s)
         fault = self._service.faults.draw(Stage.PAGE, subject)
 
         def make() -> bytes:
             return spoilt_list(asked, page(asked, self._service.world.objects), fault)
 
         body = await anyio.to_thread.run_sync(make, abandon_on_cancel=True, limiter=self._service.threads)
+        await first_byte_due(self._service.scenario.latency_s)
         return web.Response(body=body, content_type="application/xml")
 
 

@@ -6,7 +6,9 @@ import aiohttp
 import anyio
 import pytest
 
+from skyhaul.simulate import s3
 from skyhaul.simulate.faults import Fault, FaultKind
+from skyhaul.simulate.s3 import spoilt_list
 from support.fake_world import FakeWorld, sentinel_2
 from support.serving import Client, served
 
@@ -105,6 +107,19 @@ async def test_whether_waiting_for_the_first_byte_is_a_stream(counted, refused):
             tasks.start_soon(get)
             tasks.start_soon(get)
         assert client.service.stats()["refused"] == refused
+
+
+async def test_what_a_listing_takes_to_make_is_part_of_its_latency(monkeypatch):
+    order = []
+
+    async def due(_latency_s):
+        order.append("due")
+
+    monkeypatch.setattr(s3, "first_byte_due", due)
+    monkeypatch.setattr(s3, "spoilt_list", lambda *told: order.append("made") or spoilt_list(*told))
+    async with served() as client, client.s3("", {"list-type": "2"}) as response:
+        assert "ListBucketResult" in await response.text()
+    assert order == ["made", "due"]
 
 
 async def test_a_stream_is_never_ahead_of_its_rate():
