@@ -43,6 +43,10 @@ CREATE TABLE spans (product TEXT NOT NULL, path TEXT NOT NULL, start INTEGER NOT
 """
 
 
+GATHER_S = 0.05
+"""How long facts that files on disk can prove anew wait for others: a commit costs as much as a small object."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownProduct:
     """What the journal says of a product: its state, what was wanted of it, where it is, and the sizes of its files."""
@@ -74,6 +78,7 @@ class Journal:
         self._lock = anyio.Lock()
         self._waiting: list[tuple[str, Params]] = []
         self._news = anyio.Event()
+        self._pressing = anyio.Event()
         self._run = 0
         self.insist: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]] = _once
         """How a batch of facts is committed where the disk is full."""
@@ -114,8 +119,9 @@ class Journal:
         self.put("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, NULL, NULL, NULL)", product, path, size, etag)
 
     def span(self, product: str, path: str, span: ByteRange) -> None:
-        """Bytes are on disk. A span that begins where another did replaces it."""
+        """Bytes are on disk, which nothing but this fact tells. A span that begins where another did replaces it."""
         self.put("INSERT OR REPLACE INTO spans VALUES (?, ?, ?, ?)", product, path, span.start, span.stop)
+        self._pressing.set()
 
     def whole(
         self, product: str, path: str, *, size: int, etag: str | None, checksum: Checksum | None, level: str
@@ -189,6 +195,8 @@ class Journal:
         """Commit facts as they come, for as long as the journal is open."""
         while True:
             await self._news.wait()
+            with anyio.move_on_after(GATHER_S):
+                await self._pressing.wait()
             await self.flush()
 
     async def flush(self) -> None:
@@ -196,7 +204,7 @@ class Journal:
         async with self._lock:
             if not self._waiting:
                 return  # the event is the one that the writer waits for
-            self._news = anyio.Event()
+            self._news, self._pressing = anyio.Event(), anyio.Event()
             batch, self._waiting = self._waiting, []
             with anyio.CancelScope(shield=True):  # or a batch that was taken would be lost
                 try:

@@ -180,6 +180,18 @@ async def test_facts_are_still_committed_after_a_question(tmp_path):
         assert await committed(tmp_path, "SELECT path FROM files") == [("a",)]
 
 
+async def test_a_span_takes_along_what_could_have_waited(tmp_path, monkeypatch):
+    """Nothing but its fact tells which bytes of a file are there; a file that is whole can be verified again."""
+    monkeypatch.setattr(journals, "GATHER_S", 3600.0)
+    async with opened(tmp_path) as journal:
+        journal.whole("p1", "a", size=100, etag="v1", checksum=None, level="length")
+        await anyio.wait_all_tasks_blocked()
+        assert await to_thread.run_sync(rows, tmp_path, "SELECT path FROM files") == []
+        journal.span("p1", "b", span(0, 10))
+        assert await committed(tmp_path, "SELECT path FROM spans") == [("b",)]
+        assert await committed(tmp_path, "SELECT path FROM files") == [("a",)]
+
+
 async def test_facts_that_wait_are_committed_together(tmp_path, monkeypatch):
     batches = []
     commit = journals.Journal._commit
