@@ -5,6 +5,7 @@ What blocks (imports, opening files) is done before the event loop starts, what 
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -55,6 +56,7 @@ def carried_out(
         async with watched(settings, account, observers) as haul:
             return await work(haul)
 
+    gc.freeze()  # modules last as long as the process: a tenth of a second, now and then, to find that again
     return anyio.run(main)
 
 
