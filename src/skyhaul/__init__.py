@@ -36,11 +36,12 @@ if TYPE_CHECKING:
         SkyhaulError,
     )
     from skyhaul.events import Event, Meter
+    from skyhaul.feed import Wanted
     from skyhaul.frames import from_dataframe, to_dataframe, to_geodataframe
     from skyhaul.model import Checksum, Product, ProductResult, Query, Report, TimeInterval
     from skyhaul.planning import Plan
     from skyhaul.protocols import Emit
-    from skyhaul.runtime import Haul, Wanted
+    from skyhaul.runtime import Haul
     from skyhaul.settings import Settings
 
 __all__ = [

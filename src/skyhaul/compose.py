@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from anyio import to_thread
 
 from skyhaul.archives import Account, Archive, Means, ProviderSettings
+from skyhaul.catalogue.asking import Asking
 from skyhaul.credentials import Credentials
 from skyhaul.errors import SettingsError
 from skyhaul.events import HostCooled, Meter
@@ -42,6 +43,10 @@ class Parts:
     emit: Emit
     tokens: TokenSource | None = None
     s3: S3 | None = None
+
+    def asking(self, emit: Emit) -> Asking:
+        """How the catalogue is asked for a run that ``emit`` is told of."""
+        return Asking(host=self.archive.name, retry=self.retry, emit=emit)
 
 
 async def composed(settings: Settings, account: Credentials, plain: Http, *, emit: Emit, meter: Meter) -> Parts:

@@ -24,8 +24,8 @@ from skyhaul.credentials import Credentials
 from skyhaul.errors import HostBusy, ObjectMissing
 from skyhaul.events import Meter
 from skyhaul.model import ByteRange, Checksum, Product, RemoteObject
+from skyhaul.pipeline import unwrapped
 from skyhaul.protocols import Slice, Source, Wish
-from skyhaul.runtime import unwrapped
 from skyhaul.settings import Settings
 from skyhaul.sources import http
 from skyhaul.transfer.engine import WRITERS

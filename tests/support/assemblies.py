@@ -17,11 +17,10 @@ from skyhaul.assembly import Assembly, Order
 from skyhaul.events import Event, Meter
 from skyhaul.limits import Allowance
 from skyhaul.model import Checksum, Product, ProductResult, RemoteObject
-from skyhaul.pipeline import Line
+from skyhaul.pipeline import Line, unwrapped
 from skyhaul.protocols import Page, Wish
 from skyhaul.providers.eodata import Eodata
 from skyhaul.providers.routes import Road
-from skyhaul.runtime import unwrapped
 from skyhaul.sources.s3 import Listed
 from skyhaul.transfer import checksum as digests
 from skyhaul.transfer.engine import Engine

@@ -17,7 +17,7 @@ from skyhaul import journal as journals
 from skyhaul.errors import DiskFull, JournalError, SinkError
 from skyhaul.journal import FOLDER, KnownFile, KnownProduct, opened, status
 from skyhaul.model import ByteRange, Checksum, ProductResult, Report
-from skyhaul.runtime import unwrapped
+from skyhaul.pipeline import unwrapped
 
 MD5 = Checksum(algorithm="MD5", value="0" * 32, origin="manifest")
 

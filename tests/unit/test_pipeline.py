@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from skyhaul import pipeline
 from skyhaul.errors import DiskFull, IntegrityError, JournalError, ObjectMissing, ObjectOffline, UnsafeName
 from skyhaul.model import Failed, Product, ProductResult, RemoteObject, Verified
-from skyhaul.pipeline import Job, Line, Stopped
-from skyhaul.runtime import unwrapped
+from skyhaul.pipeline import Job, Line, Stopped, unwrapped
 
 AT_ONCE = 3
 

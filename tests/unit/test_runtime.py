@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from functools import partial
 
 import anyio
 import pytest
 
+from skyhaul.catalogue.asking import Asking
 from skyhaul.errors import CatalogueError, DiskFull, SinkError
 from skyhaul.events import ProductFound
-from skyhaul.model import Product
-from skyhaul.pipeline import Stopped
+from skyhaul.feed import Feed, Wanted
+from skyhaul.model import Product, Query
+from skyhaul.pipeline import Stopped, unwrapped
 from skyhaul.providers.cdse import Cdse
-from skyhaul.runtime import Haul, Wanted, _ended, _Found, unwrapped
-from skyhaul.settings import Settings
+from skyhaul.pull import ended
 from support.engines import AT_ONCE
 
 PRODUCTS = [Product(id=str(number), name=f"P{number}", provider="cdse") for number in range(5)]
-
-
-def haul():
-    return Haul(
-        Settings(),
-        None,
-        SimpleNamespace(provider=Cdse(web=None, catalogue_url="https://catalogue"), retry=AT_ONCE),
-        None,
-    )
 
 
 class Taking:
@@ -45,32 +37,34 @@ class Taking:
             raise self.error
 
 
-async def ended(line, wanted):
-    found, events = _Found(), []
-    feed = haul()._feed(wanted, found, events.append)
+async def end_of(line, wanted):
+    events = []
+    asking = Asking(host="cdse", retry=AT_ONCE, emit=events.append)
+    feed = Feed(query=Query(), catalogue=Cdse(web=None, catalogue_url="https://catalogue"), asking=asking)
     with anyio.fail_after(5):
-        return await _ended(line, feed, watch=anyio.sleep_forever, handle_signals=False), found, events
+        end = await ended(line, partial(feed.give, wanted), watch=anyio.sleep_forever, handle_signals=False)
+    return end, feed, events
 
 
 async def test_products_that_are_known_go_down_the_line():
     line = Taking(None)
-    end, found, events = await ended(line, Wanted(products=iter(PRODUCTS), given=True))
+    end, feed, events = await end_of(line, Wanted(products=iter(PRODUCTS), given=True))
     assert end == (None, None)
     assert line.taken == ["0", "1", "2", "3", "4"]
     assert [event.product for event in events if isinstance(event, ProductFound)] == line.taken
-    assert found.completeness.missing == ()
+    assert feed.completeness.missing == ()
 
 
 async def test_a_product_that_is_given_twice_goes_down_the_line_once():
     line = Taking(None)
-    await ended(line, Wanted(products=[*PRODUCTS, *PRODUCTS[::-1]], given=True))
+    await end_of(line, Wanted(products=[*PRODUCTS, *PRODUCTS[::-1]], given=True))
     assert line.taken == ["0", "1", "2", "3", "4"]
 
 
 async def test_a_line_that_ends_early_leaves_its_feed_no_reason_to_complain(monkeypatch):
-    monkeypatch.setattr("skyhaul.runtime.PRODUCTS_QUEUED", 0)
+    monkeypatch.setattr("skyhaul.pull.PRODUCTS_QUEUED", 0)
     line = Taking(2, Stopped("stopped at the first failure (--fail-fast)", 1))
-    end, _, _ = await ended(line, Wanted(products=PRODUCTS, given=True))
+    end, _, _ = await end_of(line, Wanted(products=PRODUCTS, given=True))
     assert end == (1, "stopped at the first failure (--fail-fast)")
 
 
@@ -80,7 +74,7 @@ async def test_a_list_that_cannot_be_read_is_an_error_as_it_is():
         raise CatalogueError("found.jsonl, line 2: not a product")
 
     with pytest.raises(CatalogueError, match="line 2"):
-        await ended(Taking(None), Wanted(products=lines(), given=True))
+        await end_of(Taking(None), Wanted(products=lines(), given=True))
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ UNFOLDED = 2000
 
 if TYPE_CHECKING:
     from skyhaul.credentials import Credentials
+    from skyhaul.feed import Wanted
     from skyhaul.model import Report
-    from skyhaul.runtime import Wanted
     from skyhaul.saved import Saved
     from skyhaul.settings import Settings
 
@@ -122,7 +122,7 @@ def _saved(source: str, given: Given) -> Saved:
 
 
 def _wanted(saved: Saved) -> Wanted:
-    from skyhaul.runtime import Wanted
+    from skyhaul.feed import Wanted
 
     return Wanted(products=saved.products, names=saved.names, ids=saved.ids, given=True)
 

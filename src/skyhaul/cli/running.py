@@ -27,8 +27,9 @@ from skyhaul.observe.bus import Bus
 from skyhaul.observe.lines import JsonLines, LogLines
 from skyhaul.observe.sentences import sentence
 from skyhaul.observe.text import clean
+from skyhaul.pipeline import unwrapped
 from skyhaul.providers import find
-from skyhaul.runtime import Haul, opened, unwrapped
+from skyhaul.runtime import Haul, opened
 from skyhaul.settings import DownloadSettings, Settings
 
 T = TypeVar("T")

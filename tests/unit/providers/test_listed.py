@@ -12,10 +12,10 @@ from skyhaul import saved
 from skyhaul.archives import Means, ProviderSettings
 from skyhaul.credentials import Credentials
 from skyhaul.errors import AccessDenied, ObjectMissing, SettingsError
+from skyhaul.feed import Wanted
 from skyhaul.model import Product, Query, TimeInterval
 from skyhaul.protocols import Slice, Wish
 from skyhaul.providers.listed import made
-from skyhaul.runtime import Wanted
 from skyhaul.sources import http
 from skyhaul.sources.ranged import RangedSource
 from support.scripted import Reply, scripted
