@@ -108,6 +108,11 @@ class Allowance:
         return self.limit - len(self._open)
 
     @property
+    def spare(self) -> int:
+        """How many streams nobody uses or waits for, those included that others may have to give up first."""
+        return min(self.connections, self._bearable) - len(self._open) - self._meter.streams_wanted
+
+    @property
     def held(self) -> int:
         """How many streams the archive may count as ours: those in use, and those that it releases late."""
         now = time.monotonic()

@@ -290,6 +290,34 @@ async def test_one_object_uses_no_more_streams_than_the_account_has(tmp_path, co
     assert source.open_most <= connections
 
 
+class Together(MemorySource):
+    """Serves no part before four are asked for."""
+
+    @asynccontextmanager
+    async def read(self, obj, span, *, etag, turn=None):
+        async with super().read(obj, span, etag=etag, turn=turn) as body:
+            while self.open_most < 4:
+                await checkpoint()
+            yield body
+
+
+@pytest.mark.parametrize("granted", [4, 1])
+async def test_an_object_that_is_alone_gets_all_streams_also_those_that_others_had(tmp_path, granted):
+    source = Together(bodies={"B04.jp2": BODY}, etags={"B04.jp2": "v1"})
+    async with run(tmp_path, source, connections=4) as lab, anyio.create_task_group() as tasks:
+
+        async def ledger():
+            while True:
+                await checkpoint()
+                lab.allowance.grant(lab.allowance.wanted, alone=False)
+
+        lab.allowance.grant(granted, alone=False)
+        tasks.start_soon(ledger)
+        with anyio.fail_after(10):
+            assert kept(lab, image(), await lab.carry_out(image()))
+        tasks.cancel_scope.cancel()
+
+
 # versions
 
 

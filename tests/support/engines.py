@@ -59,12 +59,14 @@ class Lab:
     connections: int
     meter: Meter = field(default_factory=Meter)
     events: list[Event] = field(default_factory=list)
+    allowance: Allowance = field(init=False)
     engine: Engine = field(init=False)
 
     def __post_init__(self) -> None:
+        self.allowance = Allowance(connections=self.connections, meter=self.meter)
         self.engine = Engine(
             sources={"s3": self.source, "http": self.source},
-            allowance=Allowance(connections=self.connections, meter=self.meter),
+            allowance=self.allowance,
             retry=AT_ONCE,
             journal=self.journal,
             space=Space(self.destination, patience_s=0.0, emit=self.events.append),

@@ -306,6 +306,20 @@ async def test_others_may_use_the_account_too(clock):
     assert max(most) == 1
 
 
+async def test_who_could_use_more_than_is_granted_says_so(clock):
+    """Or the ledger would grant one stream for ever to whom it once granted one."""
+    allowance = Allowance(connections=4, meter=Meter())
+    await allowance.request()
+    allowance.grant(1, alone=False)
+    async with allowance.stream(), anyio.create_task_group() as tasks:
+        assert (allowance.idle, allowance.spare, allowance.wanted) == (0, 3, 1)
+        for _ in range(3):
+            tasks.start_soon(allowance.stream().__aenter__)
+        await anyio.wait_all_tasks_blocked()
+        assert (allowance.idle, allowance.spare, allowance.wanted) == (0, 0, 4)
+        tasks.cancel_scope.cancel()
+
+
 async def test_the_requests_of_others_count(clock):
     allowance = Allowance(connections=4, meter=Meter(), requests_per_minute=100)
     allowance.grant(2, alone=False, requests_of_others=60)

@@ -113,7 +113,7 @@ class Fetch:
             async def work() -> None:
                 try:
                     for span in spans:
-                        if self.reader.allowance.idle > 1 and not self.reader.meter.streams_wanted:
+                        if self.reader.allowance.spare > 1:  # one is for this part
                             tasks.start_soon(work)
                         await self._part(span, size)
                 except (SkyhaulError, _RangesIgnoredError) as error:
