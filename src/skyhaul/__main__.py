@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import typer
 
 from skyhaul.cli import app
+from skyhaul.discreet import without_secrets
 from skyhaul.errors import SkyhaulError
 
 INTERRUPTED = 130
@@ -60,7 +61,7 @@ def _usage(error: BaseException) -> str:
 def _bug(error: BaseException, leaf: BaseException) -> int:
     if os.environ.get("SKYHAUL_DEBUG"):
         raise error
-    what = " ".join(str(leaf).split())[:300]
+    what = without_secrets(" ".join(str(leaf).split()))[:300]
     _say(f"internal error, please report it: {type(leaf).__name__}: {what}; SKYHAUL_DEBUG=1 shows the traceback")
     return BUG
 

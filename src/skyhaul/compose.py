@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a haul is made of."""
+    """What a haul is made of. ``login`` is awaited with an address before it is fetched from, see :meth:`Http.login`."""
 
     archive: Archive
     provider: Provider
@@ -41,6 +41,7 @@ class Parts:
     retry: RetryPolicy
     meter: Meter
     emit: Emit
+    login: Callable[[str], Awaitable[None]]
     tokens: TokenSource | None = None
     s3: S3 | None = None
 
@@ -52,6 +53,8 @@ class Parts:
 async def composed(settings: Settings, account: Credentials, plain: Http, *, emit: Emit, meter: Meter) -> Parts:
     """The archive of the query, reached with ``plain`` as ``account``."""
     archive, urls, retry = find(settings.query.provider), settings.provider, RetryPolicy()
+    if archive.account is not None:
+        plain = plain.of(archive.account, account.secrets)
     tokens = _tokens(archive.account, plain, urls, account, retry)
     # On a thread: the first import of what signs takes a while.
     s3 = await to_thread.run_sync(_s3, archive.account, plain, urls, account)
@@ -77,6 +80,7 @@ async def composed(settings: Settings, account: Credentials, plain: Http, *, emi
         meter=meter,
         emit=emit,
         tokens=tokens,
+        login=exchange.login,
         s3=s3,
     )
 
@@ -111,7 +115,7 @@ async def with_profile(archive: Archive, credentials: Credentials) -> Credential
         return credentials
     from skyhaul.sources.profiles import profile_keys  # noqa: PLC0415 aiobotocore is heavy
 
-    access_key, secret_key = await profile_keys(profile)
+    access_key, secret_key = await profile_keys(profile, archive.account)
     return replace(credentials, s3_access_key=access_key, s3_secret_key=secret_key)
 
 
@@ -152,7 +156,7 @@ def _allowance(settings: Settings, emit: Emit, meter: Meter) -> Allowance:
 
 def _let_in(
     account: Account | None, plain: Http, urls: ProviderSettings, credentials: Credentials, tokens: TokenSource | None
-) -> tuple[Exchange, Sign | None]:
+) -> tuple[Http, Sign | None]:
     """How the archive's own hosts are shown who asks; other hosts are not."""
     addresses = (urls.url, urls.catalogue_url, urls.download_url, urls.stac_url, urls.sign_url)
     trusted = frozenset(urlsplit(url).netloc for url in addresses if url)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import urlsplit
 
 from skyhaul.archives import ANYONE, COPERNICUS, Account
 from skyhaul.errors import AccessDenied, SettingsError
@@ -31,8 +31,6 @@ _FIELDS = (
     "api_key",
 )
 _AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-_HIDDEN = "***"
-_SHORTEST_SECRET = 4
 _BASE32 = re.compile(r"[A-Z2-7]+=*")
 
 
@@ -216,12 +214,3 @@ def _from_keyring(account: Account, names: Iterable[str]) -> dict[str, str]:
     except KeyringError:
         return {}
     return {name: value for name, value in asked.items() if value}
-
-
-def redact(text: str, secrets: Iterable[str]) -> str:
-    """``text`` with every secret replaced, also where it is percent-encoded."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= _SHORTEST_SECRET:
-            for form in (secret, quote(secret, safe=""), quote_plus(secret)):
-                text = text.replace(form, _HIDDEN)
-    return text

@@ -15,6 +15,7 @@ from math import isfinite
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from skyhaul.discreet import without_secrets
 from skyhaul.vocabulary import retired
 
 FIRST_YEAR = 1972  # Landsat 1, the oldest mission of these archives
@@ -195,18 +196,20 @@ def url(value: object) -> str:
         parts = urlsplit(written)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise ValueError(f"{written!r} is not a URL ({error})") from None
+        raise ValueError(f"{without_secrets(written)!r} is not a URL ({error})") from None
     if parts.scheme not in {"http", "https"} or not host:
-        raise ValueError(f"{written!r} is not a URL: write https://host/path")
+        raise ValueError(f"{without_secrets(written)!r} is not a URL: write https://host/path")
     if parts.username or parts.password:
         raise ValueError(f"the URL of {host} holds credentials; give them in the environment, see 'skyhaul auth check'")
     if parts.query or parts.fragment:
-        raise ValueError(f"{written!r} has a query or a fragment; only https://host/path is meant here")
+        raise ValueError(
+            f"{without_secrets(written)!r} has a query or a fragment; only https://host/path is meant here"
+        )
     if fate := retired(written):
         raise ValueError(fate)
     if parts.scheme == "http" and not _loopback(host):
         raise ValueError(
-            f"{written!r} would send credentials unprotected; write https:// (http is for this machine alone)"
+            f"{without_secrets(written)!r} would send credentials unprotected; write https:// (http is for this machine alone)"
         )
     return written
 

@@ -148,5 +148,107 @@ def test_a_running_command_shows_no_secret_to_other_users(archive, skyhaul):
     assert not [secret for secret in secrets(archive) for text in shown if secret in text]
 
 
+def told(skyhaul: Skyhaul, *arguments: str, stdin: str = "", **environment: str) -> bytes:
+    """Whatever a download into ``x`` shows, its status and its report included, and whatever it leaves."""
+    ran = skyhaul(
+        "download", *arguments, "--into", "x", "--events", "events.jsonl", "--json", stdin=stdin, **environment
+    )
+    assert ran.code in {0, 1, 4, 5}, ran.err
+    assert "internal error" not in ran.err
+    status = skyhaul("status", "x", "--json")
+    shown = (ran.out, ran.err, status.out, status.err)
+    return b"\0".join([*(text.encode() for text in shown), *_files(skyhaul.folder)])
+
+
+WRONG = "wrongWRONG234567"
+
+
+@pytest.mark.parametrize(
+    ("via", "wrong", "named"),
+    [
+        ("http", {"CDSE_PASSWORD": WRONG}, b"CDSE_PASSWORD"),
+        ("http", {"CDSE_TOTP_SECRET": WRONG}, b"CDSE_TOTP_SECRET"),
+        ("s3", {"CDSE_S3_SECRET_KEY": WRONG}, b"CDSE_S3_SECRET_KEY"),
+        ("s3", {"CDSE_S3_ACCESS_KEY": WRONG}, b"CDSE_S3_ACCESS_KEY"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_is_wrong_is_named_and_not_shown(archive, skyhaul, via, wrong, named):
+    archive.play(totp_secret=TOTP)
+    everything = told(skyhaul, *TWO, "--via", via, **{"CDSE_TOTP_SECRET": TOTP, "SKYHAUL_DEBUG": "1", **wrong})
+    assert named in everything
+    assert archive.fetched == 0 or via == "s3"
+    for secret in (*secrets(archive), WRONG.encode()):
+        assert secret not in everything
+    assert TOKEN.search(everything) is None
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+@pytest.mark.parametrize(("setting", "via"), SENT_ON.values(), ids=SENT_ON)
+def test_a_host_that_repeats_what_it_is_told_is_not_quoted(archive, skyhaul, setting, via, status):
+    """Some debug pages, and some proxies, print the whole request."""
+    with stranger(status, repeats=True) as host:
+        everything = told(
+            *(skyhaul, *TWO, "--limit", "1", "--via", via),
+            **{f"SKYHAUL_PROVIDERS__CDSE__{setting}": host.url, "SKYHAUL_DEBUG": "1"},
+        )
+    assert host.heard
+    for secret in secrets(archive)[:-1]:
+        assert secret not in everything
+    for request in host.heard:
+        for shown in re.findall(rb"(?:Bearer |Signature=|Credential=|totp=)([^\s,&]+)", request):
+            assert shown not in everything
+
+
+@pytest.mark.parametrize("answer", [None, 407])
+def test_the_password_of_a_proxy_is_nowhere(archive, skyhaul, answer):
+    with stranger(answer or 407, repeats=True) as proxy:
+        place = proxy.url.removeprefix("http://") if answer else "127.0.0.1:9"
+        url = f"http://alice:open-sesame@{place}"
+        everything = told(skyhaul, *TWO, HTTP_PROXY=url, http_proxy=url, ALL_PROXY=url, SKYHAUL_DEBUG="1")
+    assert bool(proxy.heard) == bool(answer)
+    assert b"open-sesame" not in everything
+    assert b"YWxpY2U6b3Blbi1zZXNhbWU" not in everything  # alice:open-sesame as a proxy is told it
+
+
+SIGNED = {
+    "sas": "?sv=2024-01-01&se=2030-01-01&sp=r&sig=abraCADABRA%2F1234",
+    "presigned": "?X-Amz-Credential=AKIA0abraCADABRA&X-Amz-Expires=600&X-Amz-Signature=abraCADABRA1234",
+    "older": "?AWSAccessKeyId=AKIA0abraCADABRA&Expires=1&Signature=abraCADABRA1234",
+    "token": "?token=abraCADABRA1234",
+}
+
+
+@pytest.mark.parametrize("status", [200, 302, 403, 404, None])
+@pytest.mark.parametrize("query", SIGNED.values(), ids=SIGNED)
+def test_the_signature_of_an_address_in_a_list_is_nowhere(skyhaul, status, query):
+    with (
+        stranger(403, repeats=True) as other,
+        stranger(status or 500, other.url if status == 302 else None, b"II* a picture") as host,
+    ):
+        root = host.url if status else "http://127.0.0.1:9"
+        rows = "".join(f"{root}/{name}.tif{query}\n" for name in "ab")
+        everything = told(skyhaul, "--from", "-", stdin=rows, SKYHAUL_DEBUG="1")
+    assert b"a.tif" in everything
+    assert b"abraCADABRA" not in everything
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "ftp://alice:open-sesame@h.example/x.tif",
+        "https://alice:open-sesame@h.example",
+        "https://alice:open-sesame@h.example/x.tif",
+        "https://h.example?token=open-sesame",
+        "https://h.example/x.tif alice:open-sesame@h.example",
+    ],
+)
+def test_a_line_of_a_list_that_cannot_be_used_is_not_quoted_with_its_password(skyhaul, row):
+    ran = skyhaul("download", "--from", "-", "--into", "x", stdin=f"https://h.example/y.tif\n{row}\n")
+    assert ran.code == 2
+    assert "open-sesame" not in ran.out + ran.err
+    assert "line 2" in ran.complaint
+
+
 def _files(folder: Path) -> list[bytes]:
     return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -20,6 +20,8 @@ import aiohttp
 import anyio
 from yarl import URL
 
+from skyhaul.archives import ANYONE, Account
+from skyhaul.discreet import without_secrets
 from skyhaul.errors import (
     AccessDenied,
     ConnectionLost,
@@ -31,7 +33,7 @@ from skyhaul.errors import (
     TokenRefused,
 )
 from skyhaul.protocols import Answer, Sign, Turn
-from skyhaul.sources.replies import error_of, without_secrets
+from skyhaul.sources.replies import error_of
 from skyhaul.version import __version__
 
 REDIRECTS_MAX = 8
@@ -66,7 +68,16 @@ class _Ask:
     body: bytes | None = None
     sign: Sign | None = field(default=None, repr=False)
     turn: Turn | None = field(default=None, repr=False)
-    token: str | None = field(default=None, repr=False)
+    tokens: Tokens | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reply:
+    """An answer, what was asked, and the token that the host was shown for it."""
+
+    response: aiohttp.ClientResponse
+    ask: _Ask
+    token: str | None = field(repr=False)
 
 
 class Http:
@@ -76,25 +87,57 @@ class Http:
         session: opened by :func:`opened`; closed there too.
         tokens: gives the Bearer token; ``None`` for archives that need none.
         trusted: ``host:port`` of the provider's own services, the only ones that the token is sent to.
+        account: whose variables an error names where a host refuses what was shown to it.
+        secrets: what no error repeats, even if a host does.
 
     A host that names a time (``Retry-After``) is sent nothing before it has passed, by nobody.
     """
 
     def __init__(
-        self, session: aiohttp.ClientSession, *, tokens: Tokens | None = None, trusted: frozenset[str] = frozenset()
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        tokens: Tokens | None = None,
+        trusted: frozenset[str] = frozenset(),
+        account: Account = ANYONE,
+        secrets: Sequence[str] = (),
     ) -> None:
         self._session = session
         self._tokens = tokens
         self._trusted = trusted
+        self._account = account
+        self._secrets = secrets
         self._proxies = Proxies()
         self._answered: set[str] = set()
         self._quiet_until: dict[str, float] = {}
 
     def with_tokens(self, tokens: Tokens, trusted: frozenset[str]) -> Http:
-        """The same connections, with an account."""
-        other = Http(self._session, tokens=tokens, trusted=trusted)
+        """The same connections, with a token for the hosts that are trusted."""
+        return self._alike(
+            Http(self._session, tokens=tokens, trusted=trusted, account=self._account, secrets=self._secrets)
+        )
+
+    def of(self, account: Account, secrets: Sequence[str] = ()) -> Http:
+        """The same connections, for requests that show what ``account`` takes: ``secrets``, and tokens for them."""
+        return self._alike(
+            Http(self._session, tokens=self._tokens, trusted=self._trusted, account=account, secrets=secrets)
+        )
+
+    def _alike(self, other: Http) -> Http:
         other._answered, other._quiet_until = self._answered, self._quiet_until
         return other
+
+    async def login(self, url: str) -> None:
+        """Have the token ready that a request for ``url`` is sent with; nothing where none is.
+
+        Raises:
+            LoginRefused: the account is not let in.
+        """
+        if self._tokens is not None and self._trusts(url):
+            await self._tokens.token()
+
+    def _trusts(self, url: str) -> bool:
+        return urlsplit(url).netloc in self._trusted
 
     @asynccontextmanager
     async def open(
@@ -110,11 +153,14 @@ class Http:
     ) -> AsyncIterator[Answer]:
         """See :class:`skyhaul.protocols.Exchange`. A token that is refused is renewed once."""
         _check_url(url)
-        ask = _Ask(method=method, url=url, headers=headers or {}, body=body, sign=sign, turn=turn)
-        response = await self._authorised(ask, self._tokens if bearer else None)
+        tokens = self._tokens if bearer else None
+        reply = await self._authorised(
+            _Ask(method=method, url=url, headers=headers or {}, body=body, sign=sign, turn=turn, tokens=tokens)
+        )
+        response = reply.response
         try:
             if response.status not in GOOD:
-                raise await self._error(response)
+                raise await self._error(reply)
             yield Answer(
                 status=response.status,
                 url=str(response.url),
@@ -134,30 +180,26 @@ class Http:
         async with self.open("POST", url, headers={"Content-Type": media_type}, body=body) as answer:
             return b"".join([chunk async for chunk in answer.chunks])
 
-    async def _authorised(self, ask: _Ask, tokens: Tokens | None) -> aiohttp.ClientResponse:
-        if tokens is None:
-            return await self._follow(ask)
-        if ask.turn is not None:
-            await ask.turn()  # which may be long in coming: longer than a token lasts
-        token = await tokens.token()
-        response = await self._follow(replace(ask, token=token))
-        if response.status != HTTPStatus.UNAUTHORIZED:
-            return response
+    async def _authorised(self, ask: _Ask) -> _Reply:
+        reply = await self._follow(ask)
+        if ask.tokens is None or reply.token is None or reply.response.status != HTTPStatus.UNAUTHORIZED:
+            return reply
         try:
-            error = await self._error(response)
+            error = await self._error(reply)
         finally:
-            _give_back(response)
+            _give_back(reply.response)
         if not isinstance(error, TokenRefused):
             raise error
-        tokens.refused(token)
-        return await self._follow(replace(ask, token=await tokens.token()))
+        ask.tokens.refused(reply.token)
+        return await self._follow(ask)
 
-    async def _follow(self, ask: _Ask) -> aiohttp.ClientResponse:
+    async def _follow(self, ask: _Ask) -> _Reply:
         seen = {ask.url}
         while True:
-            response = await self._once(ask)
+            token = await self._token(ask)
+            response = await self._once(ask, token)
             if response.status not in REDIRECTS or "Location" not in response.headers:
-                return response
+                return _Reply(response=response, ask=ask, token=token)
             response.close()
             target = _redirected(ask.url, response.headers["Location"], seen)
             _check_discreet(ask, target)
@@ -168,12 +210,20 @@ class Http:
                 ask, url=target, method="GET" if see_other else ask.method, body=None if see_other else ask.body
             )
 
-    async def _once(self, ask: _Ask) -> aiohttp.ClientResponse:
+    async def _token(self, ask: _Ask) -> str | None:
+        """The token that ``ask`` is sent with: no other host has to wait, or fail, for a login that it is not shown."""
+        if ask.tokens is None or not self._trusts(ask.url):
+            return None
+        if ask.turn is not None:
+            await ask.turn()  # which may be long in coming: longer than a token lasts
+        return await ask.tokens.token()
+
+    async def _once(self, ask: _Ask, token: str | None) -> aiohttp.ClientResponse:
         headers = dict(ask.headers)
-        if ask.token is not None and urlsplit(ask.url).netloc in self._trusted:
-            headers["Authorization"] = f"Bearer {ask.token}"
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
         proxy = self._proxies.of(ask.url)
-        host = urlsplit(ask.url).netloc
+        host = _place(ask.url)
         signed_s = time.monotonic()
 
         async def in_turn(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -205,13 +255,17 @@ class Http:
             async for chunk in response.content.iter_any():
                 yield chunk
 
-    async def _error(self, response: aiohttp.ClientResponse) -> Exception:
+    async def _error(self, reply: _Reply) -> Exception:
         """The error of an unsuccessful answer; reads a little of its body."""
+        response = reply.response
         with self._mapping(str(response.url)):
             body = await response.content.read(ERROR_BODY_BYTES)
-        error = error_of(response.status, str(response.url), _lower(response.headers), body)
+        shown = self._account if _signed(reply.ask) else None
+        error = error_of(
+            response.status, str(response.url), _lower(response.headers), body, shown=shown, secrets=self._secrets
+        )
         if isinstance(error, HostBusy) and error.retry_after_s:
-            self._quiet_until[response.url.raw_authority] = time.monotonic() + error.retry_after_s
+            self._quiet_until[response.url.raw_authority.rpartition("@")[2]] = time.monotonic() + error.retry_after_s
         return error
 
     @contextmanager
@@ -220,7 +274,7 @@ class Http:
         try:
             yield
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise self._mapped(error, urlsplit(url).netloc) from error
+            raise self._mapped(error, _place(url)) from error
 
     def _mapped(self, error: Exception, host: str) -> Exception:
         match error:
@@ -273,9 +327,21 @@ def _redirected(url: str, location: str, seen: set[str]) -> str:
 
 def _check_discreet(ask: _Ask, target: str) -> None:
     """Refuse to take to another host what was meant for the first: a login, or a signature that names a key."""
-    here, there = urlsplit(ask.url).netloc, urlsplit(target).netloc
-    if here != there and (ask.sign is not None or ask.headers.get("Content-Type") == _FORM):
+    here, there = _place(ask.url), _place(target)
+    if urlsplit(ask.url).netloc != urlsplit(target).netloc and (
+        ask.sign is not None or ask.headers.get("Content-Type") == _FORM
+    ):
         raise AccessDenied(f"{here} redirects to {there}, which is not told the credentials: check the provider's URLs")
+
+
+def _place(url: str) -> str:
+    """Host and port: what stands before them is nobody's business."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _signed(ask: _Ask) -> bool:
+    """Whether keys of the account went along: some are shown to the archive's own hosts alone."""
+    return ask.sign is not None and ask.sign(ask.method, ask.url, ask.headers) != ask.headers
 
 
 def _give_back(response: aiohttp.ClientResponse) -> None:

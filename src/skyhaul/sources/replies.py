@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from skyhaul.archives import Account
+from skyhaul.discreet import redact, without_secrets
 from skyhaul.errors import (
     AccessDenied,
     HostBusy,
@@ -27,7 +29,6 @@ from skyhaul.errors import (
 
 _TAG = re.compile(r"<(?:style|script).*?</(?:style|script)>|<[^>]+>", re.DOTALL | re.IGNORECASE)
 _XML_FIELD = re.compile(r"<(Code|Message)>([^<]*)</\1>")
-_SECRET = re.compile(r"([?&](?:\w*token|password|\w*secret|X-Amz-[A-Za-z-]+|sig|key)=|\bBearer )[^&\s]+", re.IGNORECASE)
 SAID_MAX = 300
 KEYS_REFUSED = ("InvalidAccessKeyId", "SignatureDoesNotMatch")
 BUSY = frozenset({408, 413, 425, 429, 500, 502, 503, 504})
@@ -42,11 +43,23 @@ KINDS: Mapping[int, Callable[[str], RemoteError]] = {
 }
 
 
-def error_of(status: int, url: str, headers: Mapping[str, str], body: bytes) -> RemoteError:
-    """The error that an unsuccessful answer stands for."""
+def error_of(
+    status: int,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    shown: Account | None = None,
+    secrets: Sequence[str] = (),
+) -> RemoteError:
+    """The error that an unsuccessful answer stands for.
+
+    ``shown`` is whose keys went along with the request, where some did. Of ``secrets`` nothing is told again: some hosts repeat what they
+    were told.
+    """
     host = urlsplit(url).hostname or "the host"
     # A DHuS tells the cause in a header; its body is a page of the servlet container.
-    said = _tidy(headers.get("cause-message", "")) or says(body)
+    said = _tidy(headers.get("cause-message", ""), secrets) or says(body, secrets)
     message = f"{host} answered {status}" + (f": {said}" if said else "")
     busy = status in BUSY or (status == HTTPStatus.FORBIDDEN and ("SlowDown" in said or "concurrent flows" in said))
     if busy:
@@ -54,15 +67,31 @@ def error_of(status: int, url: str, headers: Mapping[str, str], body: bytes) -> 
     if (
         status == HTTPStatus.UNAUTHORIZED and "DAT-ZIP-609" not in said
     ):  # 609: a token of the wrong kind, another is no better
-        return TokenRefused(message)
-    if any(code in said for code in KEYS_REFUSED):
+        return TokenRefused(message + (_check_own(shown) if shown is not None else ""))
+    # A signature within a URL is none of ours: a list may hold many such, of many hosts.
+    if shown is not None and shown.s3 and any(code in said for code in KEYS_REFUSED):
         return LoginRefused(
-            f"{message}: check CDSE_S3_ACCESS_KEY and CDSE_S3_SECRET_KEY (new keys take up to a minute to work; they are "
-            "made at https://eodata-s3keysmanager.dataspace.copernicus.eu/)"
+            f"{message}: check {_variables(shown, 's3_access_key', 's3_secret_key')} (new keys take up to a minute to work; they are made "
+            f"at {shown.keys_at})"
         )
     if "RequestTimeTooSkewed" in said:
         return LoginRefused(f"{message}: set this machine's clock")
     return KINDS.get(status, partial(RequestRefused, status=status))(message)
+
+
+def _check_own(account: Account) -> str:
+    """What to look at where an archive does not take the login or key that it was shown with the request itself."""
+    match account.way:
+        case "basic":
+            return f": check {_variables(account, 'username', 'password')}"
+        case "header":
+            return f": check {_variables(account, 'api_key')}"
+        case _:
+            return ""
+
+
+def _variables(account: Account, *names: str) -> str:
+    return " and ".join(map(account.variable, names))
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
@@ -82,15 +111,15 @@ def _until(moment: datetime, now: datetime | None) -> float:
     return (aware - (now or datetime.now(UTC))).total_seconds()
 
 
-def says(body: bytes) -> str:
+def says(body: bytes, secrets: Sequence[str] = ()) -> str:
     """What an error body says, in one line fit for a person: JSON, XML, HTML or text."""
     text = body.decode("utf-8", "replace").strip()
-    return _tidy(_json_says(text) or _xml_says(text) or _TAG.sub(" ", text))
+    return _tidy(_json_says(text) or _xml_says(text) or _TAG.sub(" ", text), secrets)
 
 
-def _tidy(text: str) -> str:
+def _tidy(text: str, secrets: Sequence[str]) -> str:
     plain = "".join(character if character.isprintable() else " " for character in html.unescape(text))
-    short = " ".join(without_secrets(plain).split())
+    short = " ".join(without_secrets(redact(plain, secrets)).split())
     return short if len(short) <= SAID_MAX else short[: SAID_MAX - 1] + "…"
 
 
@@ -116,8 +145,3 @@ def _flat(value: object) -> str:
 
 def _xml_says(text: str) -> str:
     return " ".join(found for _, found in _XML_FIELD.findall(text)) if text.startswith("<") else ""
-
-
-def without_secrets(text: str) -> str:
-    """The text with tokens, passwords and signatures blotted out, as they stand in URLs and headers."""
-    return _SECRET.sub(r"\1***", text)

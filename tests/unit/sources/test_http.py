@@ -19,6 +19,7 @@ from skyhaul.errors import (
     HostBusy,
     HostUnreachable,
     HostUntrusted,
+    LoginRefused,
     ObjectChanged,
     ObjectMissing,
     RequestRefused,
@@ -26,6 +27,7 @@ from skyhaul.errors import (
     TokenRefused,
 )
 from skyhaul.model import ByteRange, RemoteObject
+from skyhaul.providers import CLOUDFERRO
 from skyhaul.sources import http
 from skyhaul.sources.ranged import RangedSource
 from support.scripted import Reply, busy, redirect, scripted, tunnel
@@ -384,6 +386,72 @@ async def test_a_host_that_looks_like_the_provider_gets_no_token(host, other, cl
     url = host.put("/x", b"", redirect(disguised))
     await body(client.with_tokens(Tokens(), frozenset({host.netloc})), url, bearer=True)
     assert "t1" not in str(sent(other))
+
+
+class Refused:
+    """An account that is not let in, and how often it tried."""
+
+    def __init__(self):
+        self.tried = 0
+
+    async def token(self):
+        self.tried += 1
+        raise LoginRefused("the login was refused")
+
+    def refused(self, token):
+        raise AssertionError(f"nobody was shown {token}")
+
+
+async def test_a_host_that_is_shown_no_token_waits_for_no_login(host, other, client):
+    refused = Refused()
+    account = client.with_tokens(refused, frozenset({host.netloc}))
+    assert await body(account, other.put("/x", b"there"), bearer=True) == b"there"
+    await account.login(f"{other.root}/x")
+    assert refused.tried == 0
+    with pytest.raises(LoginRefused):
+        await body(account, host.put("/x", b"there"), bearer=True)
+    with pytest.raises(LoginRefused):
+        await account.login(f"{host.root}/x")
+    assert (refused.tried, host.seen) == (2, [])
+
+
+async def test_a_token_is_fetched_on_the_way_to_the_host_that_is_shown_it(host, other, client):
+    tokens = Tokens()
+    account = client.with_tokens(tokens, frozenset({host.netloc}))
+    url = other.put("/x", b"", redirect(host.put("/y", b"there", EXPIRED)), redirect(f"{host.root}/y"))
+    assert await body(account, url, bearer=True) == b"there"
+    assert (sent(other), sent(host)) == ([None, None], ["Bearer t1", "Bearer t2"])
+    assert tokens.refusals == ["t1"]
+
+
+async def test_another_hosts_refusal_costs_the_provider_no_token(host, other, client):
+    tokens = Tokens()
+    account = client.with_tokens(tokens, frozenset({host.netloc}))
+    with pytest.raises(TokenRefused):
+        await body(account, other.put("/x", b"", EXPIRED), bearer=True)
+    assert (tokens.refusals, len(other.seen)) == ([], 1)
+
+
+async def test_without_an_account_there_is_nothing_to_log_in_with(client):
+    await client.login("https://anywhere.example/x")
+
+
+REFUSED_KEYS = Reply(status=403, body=b"<Error><Code>InvalidAccessKeyId</Code></Error>")
+
+
+async def test_the_account_whose_keys_were_shown_is_named_and_no_other(host, client):
+    account = client.of(CLOUDFERRO).with_tokens(Tokens(), frozenset())
+    url = host.put("/x", b"", REFUSED_KEYS, REFUSED_KEYS, REFUSED_KEYS)
+
+    def sign(_method, _url, headers):
+        return {**headers, "Authorization": "AWS4-HMAC-SHA256 Credential=K"}
+
+    with pytest.raises(LoginRefused, match="check CREODIAS_S3_ACCESS_KEY and CREODIAS_S3_SECRET_KEY"):
+        await body(account, url, sign=sign)
+    for options in ({}, {"sign": lambda _method, _url, headers: headers}):
+        with pytest.raises(AccessDenied, match=r"InvalidAccessKeyId$") as refused:
+            await body(account, url, **options)
+        assert not refused.value.fatal
 
 
 @pytest.mark.parametrize("to", ["{root}/x", "{root}/y"])

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from blockbuster import BlockBuster
 
+from skyhaul.archives import COPERNICUS
 from skyhaul.errors import SettingsError
+from skyhaul.providers import CLOUDFERRO
 from skyhaul.sources.profiles import profile_keys
 
 pytestmark = pytest.mark.anyio
@@ -33,9 +35,11 @@ def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_profile_gives_its_keys() -> None:
-    assert await profile_keys("cdse") == ("AK", "SK")
+    assert await profile_keys("cdse", COPERNICUS) == ("AK", "SK")
 
 
 async def test_a_profile_that_does_not_exist_is_named() -> None:
-    with pytest.raises(SettingsError, match="AWS_PROFILE=other"):
-        await profile_keys("other")
+    with pytest.raises(
+        SettingsError, match=r"AWS_PROFILE=other.*set CREODIAS_S3_ACCESS_KEY and CREODIAS_S3_SECRET_KEY"
+    ):
+        await profile_keys("other", CLOUDFERRO)

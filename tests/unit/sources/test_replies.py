@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skyhaul.archives import COPERNICUS, Account
 from skyhaul.errors import (
     AccessDenied,
     HostBusy,
@@ -17,6 +18,7 @@ from skyhaul.errors import (
     RequestRefused,
     TokenRefused,
 )
+from skyhaul.providers import ARCHIVES, CLOUDFERRO, HUB
 from skyhaul.sources.replies import SAID_MAX, error_of, retry_after_s, says
 
 DOWNLOAD = "https://download.dataspace.copernicus.eu/odata/v1/Products(1)/$value"
@@ -101,7 +103,7 @@ ANSWERS = [
 
 @pytest.mark.parametrize(("url", "status", "body", "kind", "said"), ANSWERS)
 def test_an_answer_becomes_the_error_it_means(url, status, body, kind, said):
-    error = error_of(status, url, {}, body.encode())
+    error = error_of(status, url, {}, body.encode(), shown=COPERNICUS if url == S3 else None)
     assert type(error) is kind
     assert said in str(error)
     assert str(error).startswith(url.split("/")[2])
@@ -110,12 +112,48 @@ def test_an_answer_becomes_the_error_it_means(url, status, body, kind, said):
 
 
 def test_keys_that_are_refused_end_the_run_and_a_token_that_is_refused_does_not():
-    assert error_of(403, S3, {}, s3("InvalidAccessKeyId").encode()).fatal
+    assert error_of(403, S3, {}, s3("InvalidAccessKeyId").encode(), shown=COPERNICUS).fatal
     assert not error_of(401, DOWNLOAD, {}, zipper(109, "token expired").encode()).fatal
 
 
 def test_a_clock_that_is_wrong_is_not_blamed_on_the_keys():
-    assert "CDSE_S3" not in str(error_of(403, S3, {}, s3("RequestTimeTooSkewed").encode()))
+    assert "CDSE_S3" not in str(error_of(403, S3, {}, s3("RequestTimeTooSkewed").encode(), shown=COPERNICUS))
+
+
+ACCOUNTS = {archive.account.prefix: archive.account for archive in ARCHIVES if archive.account is not None}
+
+
+@pytest.mark.parametrize("code", ["InvalidAccessKeyId", "SignatureDoesNotMatch"])
+@pytest.mark.parametrize("account", [each for each in ACCOUNTS.values() if each.s3], ids=lambda each: each.prefix)
+def test_keys_that_are_refused_are_named_as_the_archive_at_hand_calls_them(account: Account, code: str):
+    said = str(error_of(403, S3, {}, s3(code).encode(), shown=account))
+    assert f"check {account.prefix}_S3_ACCESS_KEY and {account.prefix}_S3_SECRET_KEY" in said
+    assert account.keys_at in said
+    assert [prefix for prefix in ACCOUNTS if f"{prefix}_" in said] == [account.prefix]
+
+
+@pytest.mark.parametrize(
+    ("account", "variables"),
+    [(HUB, "DHUS_USERNAME and DHUS_PASSWORD"), (ACCOUNTS["GEODES"], "GEODES_API_KEY")],
+    ids=["basic", "header"],
+)
+def test_a_login_that_goes_with_each_request_is_named_where_it_is_refused(account: Account, variables: str):
+    assert str(error_of(401, DHUS, {}, b"", shown=account)).endswith(f"answered 401: check {variables}")
+
+
+@pytest.mark.parametrize("shown", [None, HUB], ids=["nothing", "a login"])
+def test_a_signature_that_is_not_ours_blames_no_keys_and_ends_no_run(shown: Account | None):
+    """A list may hold addresses that others have signed, and some will have expired."""
+    error = error_of(
+        403, "https://bucket.example/x?X-Amz-Signature=0", {}, s3("SignatureDoesNotMatch").encode(), shown=shown
+    )
+    assert type(error) is AccessDenied
+    assert not error.fatal
+    assert "check" not in str(error)
+
+
+def test_the_account_of_another_archive_is_never_named():
+    assert "CDSE" not in str(error_of(403, S3, {}, s3("InvalidAccessKeyId").encode(), shown=CLOUDFERRO))
 
 
 @pytest.mark.parametrize(
@@ -182,3 +220,22 @@ def test_an_answer_nested_beyond_reason_is_no_crash(body):
 
 def test_a_long_page_is_cut():
     assert len(says(b"<html>" + b"word " * 4000)) == SAID_MAX
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"message": "user alice with p&ss<w%rd is not known"}',
+        "<html>user alice with p&amp;ss&lt;w%rd is not known</html>",
+        "<Error><Code>Denied</Code><Message>key alice, p&amp;ss&lt;w%rd</Message></Error>",
+        "x" * (SAID_MAX - 8) + " p&ss<w%rd",
+    ],
+)
+def test_what_a_host_repeats_of_the_account_is_not_told_again(body: str):
+    secrets = ("alice", "p&ss<w%rd")
+    for error in (
+        error_of(403, S3, {}, body.encode(), secrets=secrets),
+        error_of(403, DHUS, {"cause-message": body}, b"", secrets=secrets),
+    ):
+        assert "alice" not in str(error)
+        assert "p&s" not in str(error)
