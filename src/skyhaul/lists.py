@@ -13,12 +13,13 @@ from hashlib import sha256
 from pathlib import PurePosixPath
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
+from skyhaul.discreet import without_secrets
 from skyhaul.errors import UnsafeName
 from skyhaul.model import Checksum, Product
-from skyhaul.transfer.layout import collisions, safe_path
+from skyhaul.transfer.layout import LISTED, collisions, safe_path
 from skyhaul.vocabulary import retired
 
-PROVIDER = "list"
+PROVIDER = LISTED
 """What the archive of such products is called."""
 
 ALGORITHMS = {
@@ -118,7 +119,7 @@ def usable(urls: Iterable[str]) -> list[str]:
         raise ValueError("it has no plain address")
     found = [url for url in given if url.partition("://")[0].lower() in _SCHEMES]
     if not found:
-        raise ValueError(f"{given[0][:80]!r} cannot be fetched: files come over https, http or s3")
+        raise ValueError(f"{_shown(given[0])!r} cannot be fetched: files come over https, http or s3")
     for url in found:
         _check(url)
     return list(dict.fromkeys(found))
@@ -146,16 +147,27 @@ def products(entries: Sequence[Entry]) -> tuple[Product, ...]:
     """
     single = list({(entry.path, tuple(entry.urls)): entry for entry in entries}.values())
     paths = _apart(single)
-    if clash := collisions(paths):
-        line = single[paths.index(clash[1])].where
+    found = tuple(_product(entry, path) for entry, path in zip(single, paths, strict=True))
+    # An archive has two places: its own, and the folder that it is taken apart into.
+    apart = [
+        (product.name, each) for each, path, product in zip(single, paths, found, strict=True) if product.name != path
+    ]
+    places = [*zip(paths, single, strict=True), *apart]
+    if clash := collisions(place for place, _ in places):
+        line = next(each.where for place, each in places if place == clash[1])
         raise ValueError(f"{line}: {clash[0]!r} and {clash[1]!r} cannot lie side by side; name them with out=")
-    return tuple(_product(entry, path) for entry, path in zip(single, paths, strict=True))
+    return found
+
+
+def _shown(text: str) -> str:
+    """The beginning of what stands in a list, as a complaint may quote it."""
+    return without_secrets(text)[:80]
 
 
 def _digest(token: str) -> Checksum:
     found = _DIGEST.fullmatch(token)
     if found is None:
-        raise ValueError(f"{token[:80]!r} is neither an address nor a digest such as sha256:…")
+        raise ValueError(f"{_shown(token)!r} is neither an address nor a digest such as sha256:…")
     algorithm = found[1] or _BARE.get(len(found[2]))
     if algorithm is None:
         raise ValueError(
@@ -172,7 +184,7 @@ def _check(url: str) -> None:
         named = False
         parts = urlsplit("")
     if not named or not parts.path.strip("/"):
-        raise ValueError(f"{url[:80]!r} names no file")
+        raise ValueError(f"{_shown(url)!r} names no file")
     if parts.username or parts.password:
         raise ValueError(f"an address of {parts.hostname} holds a user name or a password: leave it out")
     if fate := retired(url):

@@ -175,9 +175,15 @@ async def test_as_the_name_of_a_product(destination, name):
 
 
 @pytest.mark.parametrize("name", ["GRANULE/escaped", "a/b/escaped"])
-async def test_folders_in_the_name_of_a_product_lie_in_the_destination(destination, name):
+async def test_a_product_does_not_lie_in_the_folder_of_another(destination, name):
     archive = Archive()
-    done = await assemble(destination, archive, replace(archive.tree(files=GOOD), name=name))
+    await refused(destination, archive, replace(archive.tree(files=GOOD), name=name), "UnsafeName")
+
+
+@pytest.mark.parametrize("name", ["GRANULE/escaped", "a/b/escaped"])
+async def test_folders_in_the_name_of_a_listed_file_lie_in_the_destination(destination, name):
+    archive = Archive()
+    done = await assemble(destination, archive, replace(archive.tree(files=GOOD), name=name, provider="list"))
     assert set(done.states.values()) == {"verified"}
     assert tree_of(destination) == {f"{name}/{path}": body for path, body in GOOD.items()}
 

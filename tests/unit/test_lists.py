@@ -126,6 +126,33 @@ def test_what_cannot_be_told_apart_is_refused():
         products("https://a.org/x?id=1", "https://a.org/x?id=2")
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"out": "P.SAFE.zip"}, {"dir": "P.SAFE/GRANULE", "out": "B04.jp2"}),
+        ({"out": "P.SAFE.zip"}, {"out": "P.SAFE"}),
+        ({"out": "P.SAFE.zip"}, {"dir": "p.safe", "out": "Q.zip"}),
+        ({"out": "P.SAFE"}, {"dir": "P.SAFE/GRANULE", "out": "B04.jp2"}),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_no_product_lies_in_the_folder_of_another(first, second, turned):
+    one, two = entry("https://a.org/1"), entry("https://a.org/2")
+    for found, options in ((one, first), (two, second)):
+        for name, value in options.items():
+            found.option(name, value)
+    with pytest.raises(ValueError, match="cannot lie side by side; name them with out="):
+        lists.products([two, one] if turned else [one, two])
+
+
+def test_an_archive_and_files_beside_it():
+    assert names("https://a.org/P.SAFE.zip", "https://a.org/P.SAFE/preview.jpg", "https://a.org/P.SAFE.md5") == [
+        "P.SAFE",
+        "preview.jpg",
+        "P.SAFE.md5",
+    ]
+
+
 @pytest.mark.parametrize(("folder", "name"), [("/data", "x"), ("", "../x"), ("..", "x"), ("", "a//b"), ("", "a\\b")])
 def test_no_file_leaves_the_destination(folder, name):
     with pytest.raises(ValueError, match=r"line 7: the archive names a file .* which is refused"):

@@ -31,6 +31,10 @@ _DRIVE = re.compile(r"^[A-Za-z]:")
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])\s*(\.|$)", re.IGNORECASE)
 """Names that Windows keeps for devices, with any extension: on a disk that is shared with it such a file cannot be reached."""
 
+LISTED = "list"
+"""The archive of files that users list: its names alone may have folders, which tell files of one name apart."""
+
+_LAST = "{name}"
 _S2_TILE = re.compile(r"_T(\d{2}[A-Z]{3})_")
 FIELDS = (
     "name", "id", "collection", "product_type", "start", "end", "published",
@@ -109,15 +113,23 @@ def _folded(path: str) -> str:
 
 
 def product_path(product: Product, template: str) -> PurePosixPath:
-    """Where ``product`` goes below the destination: the template filled in, the product's own name last, in folders where it names some.
+    """Where ``product`` goes below the destination: the template filled in, the product's own name last.
+
+    With one template all products of an archive lie equally deep, so that none lies inside another. Files of a list have the folders that
+    the list gives them; see :func:`skyhaul.lists.products`.
 
     Raises:
         SettingsError: the template has a field that is not known, or that this product lacks.
-        UnsafeName: the archive's values would lead out of the destination.
+        UnsafeName: the archive's values would lead out of the destination, or into the folder of another product.
     """
     own = safe_path(product.name.rstrip("/"))
-    filled = safe_path(_fill(template, replace(product, name=own.name)).strip("/"))
-    return (filled.parent if filled.name == own.name else filled) / own
+    if len(own.parts) > 1 and product.provider != LISTED:
+        raise UnsafeName(
+            f"the archive names a product {product.name[:200]!r}, which is refused: it would lie in the folder of another product"
+        )
+    whole = template.strip("/")
+    above = whole.removesuffix(_LAST).removesuffix("/") if whole.rpartition("/")[2] == _LAST else whole
+    return safe_path(_fill(above, replace(product, name=own.name))) / own if above else own
 
 
 def check_template(template: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
@@ -145,6 +146,27 @@ def test_a_layout_does_not_lead_to_another_drive():
 def test_a_hostile_product_name_is_refused(name):
     with pytest.raises(UnsafeName):
         layout.product_path(Product(id="1", name=name, provider="cdse"), "{name}")
+
+
+@pytest.mark.parametrize("name", ["P.SAFE/GRANULE", "P.SAFE/GRANULE/L2A/MTD_TL.xml", "a/b/"])
+def test_a_product_in_the_folder_of_another_is_refused(name):
+    with pytest.raises(UnsafeName, match="it would lie in the folder of another product"):
+        layout.product_path(Product(id="1", name=name, provider="stac"), "{name}")
+
+
+NAMES = st.from_regex(r"[ax]{0,2}(/[ax])?/?", fullmatch=True)
+
+
+@given(
+    st.lists(st.builds(Product, id=NAMES, name=NAMES, collection=NAMES, provider=st.just("stac"))),
+    st.sampled_from(["{name}", "x/{name}", "{id}", "{collection}", "{collection}/{id}", "{id}_{name}/{name}", "x"]),
+)
+def test_no_product_lies_in_the_folder_of_another(products, template):
+    places = set()
+    for each in products:
+        with suppress(UnsafeName):
+            places.add(layout.product_path(each, template))
+    assert not [(place, other) for place in places for other in places if other in place.parents]
 
 
 def test_values_of_the_archive_make_no_folders():
