@@ -145,11 +145,23 @@ class TransferFinished(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductOrdered(Event):
-    """An archived product came a step nearer: ``offline`` and waiting to be ordered, ``staging`` once it is, ``online`` at last."""
+    """An archived product came a step nearer: ``offline`` and put aside, ``staging`` once it is ordered, ``online`` at last."""
 
     product: str
     name: str
     state: Literal["offline", "staging", "online"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrdersAwaited(Event):
+    """So many products are put aside now: ``staging`` are ordered, ``waiting`` are yet to be.
+
+    ``look_s`` is when the archive is asked after the first of them, in seconds since the epoch; ``None`` where that is not known.
+    """
+
+    staging: int
+    waiting: int
+    look_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

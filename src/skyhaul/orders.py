@@ -16,7 +16,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from skyhaul.errors import AccessDenied, ObjectOffline, RemoteError, SkyhaulError
-from skyhaul.events import AttemptFailed, ProductOrdered
+from skyhaul.events import AttemptFailed, OrdersAwaited, ProductOrdered
 from skyhaul.journal import Journal
 from skyhaul.limits import Allowance
 from skyhaul.model import Outcome, Product, ProductResult, RemoteObject
@@ -92,7 +92,7 @@ class Book:
             return found
 
         self.journal.put(TABLE)
-        return dict(await self.journal._ask(ask))  # noqa: SLF001 the journal's own way to be asked, for a table of ours
+        return dict(await self.journal.ask(ask))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -117,6 +117,7 @@ class Orders:
     _fed: bool = False
     _stop_s: float = 0.0
     _full_until_s: float = 0.0
+    _told: tuple[int, int, float | None] = (0, 0, None)
     _news: anyio.Event = field(default_factory=anyio.Event)
 
     def __post_init__(self) -> None:
@@ -128,8 +129,7 @@ class Orders:
         """Put a product aside that turned out to be offline."""
         self._kept[product.id] = Kept(product=product, ordered_s=self._placed.get(product.id))
         self._stop_s = max(self._stop_s, time.monotonic() + self.patience_s)
-        if product.id not in self._placed:
-            self._tell(product, "offline")
+        self._tell(product, "offline")
 
     def keeps(self, product_id: str) -> bool:
         """Whether a product waits here."""
@@ -152,6 +152,7 @@ class Orders:
             while self._kept or self._under_way or not self._fed:
                 self._news = anyio.Event()
                 await self._look(out)
+                self._tell_awaited()
                 if self._kept:
                     self.check()
                     with anyio.move_on_after(TICK_S):
@@ -168,6 +169,7 @@ class Orders:
                 else f"ordered {_ago(kept.ordered_s)} ago and not online yet"
             )
             self._let_go(kept, ObjectOffline(f"{kept.product.name} is {since} ({why}); run again to go on"))
+        self._tell_awaited()
 
     async def _feed(self, products: MemoryObjectReceiveStream[Product], out: MemoryObjectSendStream[Product]) -> None:
         async for product in products:
@@ -255,6 +257,16 @@ class Orders:
     def _let_go(self, kept: Kept, error: SkyhaulError) -> None:
         del self._kept[kept.product.id]
         self.settle(failed(kept.product, error))
+
+    def _tell_awaited(self) -> None:
+        """Tell how many wait, and until when, where that is something new."""
+        now_s = time.monotonic()
+        staging = sum(kept.ordered_s is not None for kept in self._kept.values())
+        look_s = min((kept.due_s for kept in self._kept.values() if kept.due_s > now_s), default=None)
+        if self._told != (told := (staging, len(self._kept) - staging, look_s)):
+            self._told = told
+            at_s = None if look_s is None else time.time() + look_s - now_s
+            self.emit(OrdersAwaited(staging=told[0], waiting=told[1], look_s=at_s))
 
     def _tell(self, product: Product, state: Any) -> None:
         self.emit(ProductOrdered(product=product.id, name=product.name, state=state))

@@ -69,8 +69,12 @@ def test_what_is_on_tape_is_ordered_and_fetched_once_it_is_online(archive, skyha
 def test_an_archives_quota_is_kept_to(archive, skyhaul, archived, provider):
     (skyhaul.folder / "names").write_text("\n".join(archived))
     archive.play(staging_s=0.3, orders_at_once=2)
-    ran = skyhaul(*command(provider))
+    ran = skyhaul(*command(provider, "--events", "events.jsonl"))
     assert ran.code == 0, ran.err
+    events = [json.loads(line) for line in (skyhaul.folder / "events.jsonl").read_text().splitlines()]
+    awaited = [(each["staging"], each["waiting"]) for each in events if each["event"] == "OrdersAwaited"]
+    assert any(staging > 0 for staging, _ in awaited)
+    assert awaited[-1] == (0, 0)
     assert {line["state"] for line in ran.lines} == {"verified"}
     assert archive.stats()["ordered"][provider] == len(archived)
 

@@ -12,7 +12,7 @@ import pytest
 
 from skyhaul import journal as journals
 from skyhaul.errors import AccessDenied, HostBusy, LoginRefused, ObjectMissing, ObjectOffline
-from skyhaul.events import AttemptFailed, Meter, ProductOrdered
+from skyhaul.events import AttemptFailed, Meter, OrdersAwaited, ProductOrdered
 from skyhaul.limits import Allowance
 from skyhaul.model import Failed, Product, ProductResult, RemoteObject, Verified
 from skyhaul.orders import FORGOTTEN_S, Book, Ordering, Orders, Stock
@@ -133,6 +133,10 @@ class Run:
 
     def told(self, name):
         return [event.state for event in self.events if isinstance(event, ProductOrdered) and event.name == name]
+
+    @property
+    def awaited(self):
+        return [(event.staging, event.waiting) for event in self.events if isinstance(event, OrdersAwaited)]
 
 
 @pytest.fixture(autouse=True)
@@ -258,7 +262,7 @@ async def test_the_next_run_asks_after_an_order_and_does_not_repeat_it(tmp_path)
         await run(product(1))
     assert run.states == {"P1": "verified"}
     assert second.log == ["ask P1"]
-    assert run.told("P1") == ["online"]
+    assert run.told("P1") == ["offline", "online"]
 
 
 async def test_an_order_of_long_ago_is_placed_again(tmp_path, monkeypatch):
@@ -283,3 +287,27 @@ async def test_once_online_an_order_is_done_with(tmp_path):
 def test_not_every_archive_takes_orders():
     assert isinstance(Tapes(), Stock)
     assert not isinstance(Desk(), Stock)
+
+
+async def test_who_looks_on_is_told_how_many_wait_and_when_the_archive_is_asked_again(tmp_path):
+    class Patient(Tapes):
+        async def online(self, product):
+            self.looks_so_far = getattr(self, "looks_so_far", 0) + 1
+            return self.looks_so_far > 20
+
+    began_s = time.time()
+    async with running(tmp_path, Patient(orders_at_once=1), wait_s=0.01) as run:
+        await run(product(1), product(2), product(3, online=True))
+    assert run.states == dict.fromkeys(("P1", "P2", "P3"), "verified")
+    assert {(1, 1), (1, 0)} <= set(run.awaited) <= {(0, 1), (0, 2), (1, 0), (1, 1), (0, 0)}
+    assert run.awaited[-1] == (0, 0)
+    looks = [event.look_s for event in run.events if isinstance(event, OrdersAwaited) and event.staging]
+    assert all(look_s is not None and began_s < look_s < time.time() + 0.01 for look_s in looks)
+
+
+async def test_when_a_run_gives_up_nothing_is_waited_for_any_more(tmp_path):
+    async with running(tmp_path, Tapes(looks=10**9), wait_s=60.0, patience_s=0.05) as run:
+        await run(product(1))
+    assert run.states == {"P1": "offline"}
+    assert run.awaited == [(1, 0), (0, 0)]
+    assert run.orders.keeps("1") is False

@@ -226,13 +226,13 @@ def _held_back(view: View, sheet: Sheet) -> Iterator[Ranked]:
 def _counts(view: View, sheet: Sheet) -> Line:
     state = view.state
     verifying = sum(1 for row in view.rows if row is not None and row.verifying)
-    failed, offline = state.ended.get("failed", 0), state.ended.get("offline", 0)
+    failed, offline = state.ended.get("failed", 0), state.ended.get("offline", 0) + state.on_tape
     wide = max(5, len(text.count_text(state.found)))
     counts = [
         ("found", state.found, wide, PLAIN),
         ("done", state.on_disk, wide, FINE if state.on_disk else PLAIN),
         ("failed", failed, 3, FAILED if failed else PLAIN),
-        ("queued", state.queued, wide, PLAIN),
+        ("queued", state.queued - state.on_tape, wide, PLAIN),
         ("fetching", len(state.open) - verifying, 3, PLAIN),
         ("verifying", verifying, 3, PLAIN),
         ("offline", offline, 3, WAITING if offline else PLAIN),

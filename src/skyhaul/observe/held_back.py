@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from skyhaul.events import OrdersAwaited
 from skyhaul.observe import text
 from skyhaul.observe.rates import Window
 from skyhaul.observe.rows import Row
@@ -30,6 +31,7 @@ Cause = Literal[
     "listing",
     "catalogue",
     "verification",
+    "staging",
     "offline",
     "tail",
     "silence",
@@ -239,6 +241,23 @@ def _verifying(scene: Scene) -> HeldBack | None:
     return HeldBack(cause="verification", sentence=sentence, tone="slow")
 
 
+def _staging(scene: Scene) -> HeldBack | None:
+    awaited = scene.state.awaited
+    if awaited is None or not _starved(scene):
+        return None
+    ordered = f"{_number(awaited.staging, 'product')} being staged" if awaited.staging else ""
+    waiting = f"{_number(awaited.waiting, 'product')} to be ordered yet" if awaited.waiting else ""
+    sentence = f"the archive's tapes: {', '.join(filter(None, (ordered, waiting)))}{_next_look(awaited, scene.now_s)}"
+    return HeldBack(cause="staging", sentence=sentence, tone="waiting")
+
+
+def _next_look(awaited: OrdersAwaited, now_s: float) -> str:
+    if awaited.look_s is None:
+        return ""
+    left_s = math.ceil(awaited.look_s - now_s)
+    return f"; the next look is in {text.span_text(left_s)}" if left_s > 0 else "; being looked at now"
+
+
 def _offline(scene: Scene) -> HeldBack | None:
     offline = scene.state.ended.get("offline", 0)
     if not _starved(scene) or not offline:
@@ -314,6 +333,7 @@ _CAUSES: tuple[Callable[[Scene], HeldBack | None], ...] = (
     _catalogue,
     _verifying,
     _tail,
+    _staging,
     _offline,
     _silence,
     _latency,

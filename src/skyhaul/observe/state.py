@@ -20,10 +20,12 @@ from skyhaul.events import (
     Event,
     HostCooled,
     ObserverFailed,
+    OrdersAwaited,
     PageRead,
     ProductExpanded,
     ProductFinished,
     ProductFound,
+    ProductOrdered,
     RunFinished,
     RunStarted,
     SliceFailed,
@@ -83,7 +85,7 @@ class RunState(Struct, frozen=True):
     catalogue's sizes of ``found_sized`` products. ``expanded_bytes`` is what the ``expanded_sized`` products whose objects all have a
     size really take, ``expanded_size`` what the catalogue had said of them. ``ahead`` are products that are expanded and
     wait, ``open`` those with a transfer begun; ``ended`` counts products by how they ended and ``ended_bytes`` are theirs on
-    disk. ``objects`` counts finished transfers.
+    disk. ``awaited`` are those that an archive brings back from its tapes meanwhile. ``objects`` counts finished transfers.
     """
 
     run: RunStarted | None = None
@@ -109,6 +111,7 @@ class RunState(Struct, frozen=True):
     ended_bytes: int = 0
     levels: Mapping[str, int] = field(default_factory=dict)
     failures: tuple[ProductResult, ...] = ()
+    awaited: OrdersAwaited | None = None
 
     objects: int = 0
 
@@ -130,8 +133,13 @@ class RunState(Struct, frozen=True):
 
     @property
     def queued(self) -> int:
-        """Products found that nobody has begun to fetch."""
+        """Products found that nobody has begun to fetch, those on tape included."""
         return max(0, self.found - len(self.open) - sum(self.ended.values()))
+
+    @property
+    def on_tape(self) -> int:
+        """Products that are put aside until their archive has brought them back."""
+        return self.awaited.staging + self.awaited.waiting if self.awaited else 0
 
     @property
     def nothing_left(self) -> bool:
@@ -269,6 +277,17 @@ def _product_finished(state: RunState, event: ProductFinished) -> RunState:
     return after
 
 
+def _product_ordered(state: RunState, event: ProductOrdered) -> RunState:
+    if event.state != "offline":
+        return state
+    # Some archives say only of the download that a product is on tape: then it is in nobody's hand any more.
+    return replace(state, ahead=_without(state.ahead, event.name), open=_without(state.open, event.name))
+
+
+def _orders_awaited(state: RunState, event: OrdersAwaited) -> RunState:
+    return replace(state, awaited=event if event.staging or event.waiting else None)
+
+
 def _attempt_failed(state: RunState, event: AttemptFailed) -> RunState:
     if event.wait_s is None:  # given up: the product's failure tells it
         return state
@@ -325,6 +344,8 @@ _REDUCERS: Mapping[type[Event], Callable[[RunState, Any], RunState]] = {
     TransferStarted: _transfer_started,
     TransferFinished: _transfer_finished,
     ProductFinished: _product_finished,
+    ProductOrdered: _product_ordered,
+    OrdersAwaited: _orders_awaited,
     AttemptFailed: _attempt_failed,
     HostCooled: _host_cooled,
     DiskPaused: _disk_paused,

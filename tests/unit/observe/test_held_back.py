@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from skyhaul.events import DiskPaused, HostCooled, PageRead, RunFinished, SlicePlanned
+from skyhaul.events import DiskPaused, HostCooled, OrdersAwaited, PageRead, ProductOrdered, RunFinished, SlicePlanned
 from skyhaul.model import Report
 from skyhaul.observe.held_back import Gauge, HeldBack, Scene, held_back
 from skyhaul.observe.rates import Window
 from skyhaul.observe.rows import Row
-from support.told import GB, MB, NAME, START_S, Told
+from support.told import GB, MB, NAME, START_S, Told, name_of
 
 BUSY = Gauge(streams=4, streams_wanted=2, queued_objects=100)
 ROW = Row(
@@ -154,6 +154,51 @@ def test_only_verification_is_left(nearly_done: Scene, told: Told) -> None:
 def test_orders_that_are_not_online(nearly_done: Scene, told: Told) -> None:
     told.end(1, "offline")
     expect(held_back(replace(nearly_done, state=told.bus.state, gauge=Gauge())), "offline", "1 product offline")
+
+
+@pytest.mark.parametrize(
+    ("staging", "waiting", "look_s", "sentence"),
+    [
+        (2, 0, START_S + 89.2, "the archive's tapes: 2 products being staged; the next look is in 1 min"),
+        (1, 0, START_S + 24, "the archive's tapes: 1 product being staged; the next look is in 24 s"),
+        (
+            20,
+            1300,
+            START_S - 1,
+            "the archive's tapes: 20 products being staged, 1 300 products to be ordered yet; being looked at now",
+        ),
+        (0, 3, None, "the archive's tapes: 3 products to be ordered yet"),
+    ],
+)
+def test_products_that_are_brought_back_from_tape(
+    told: Told, staging: int, waiting: int, look_s: float, sentence: str
+) -> None:
+    told.start()
+    told.find(staging + waiting)
+    told.read_catalogue(staging + waiting)
+    told.bus.emit(OrdersAwaited(staging=staging, waiting=waiting, look_s=look_s))
+    quiet = Scene(state=told.bus.state, gauge=Gauge(), window=window(0, streams=0.0), now_s=START_S)
+    assert held_back(quiet) == HeldBack(cause="staging", sentence=sentence, tone="waiting")
+    # While other products use the streams, tapes hold nothing back.
+    expect(held_back(replace(quiet, gauge=BUSY, window=window(78e6))), "archive")
+    told.bus.emit(OrdersAwaited(staging=0, waiting=0))
+    expect(held_back(replace(quiet, state=told.bus.state)), "silence")
+
+
+def test_a_product_that_proves_to_be_on_tape_is_not_the_last_one_to_be_fetched(told: Told) -> None:
+    """Some archives say so only when it is downloaded."""
+    told.start()
+    told.find(2)
+    told.read_catalogue(2)
+    told.end(0)
+    told.begin(1)
+    told.bus.emit(ProductOrdered(product="1", name=name_of(1), state="offline"))
+    told.bus.emit(OrdersAwaited(staging=1, waiting=0, look_s=START_S + 30))
+    state = told.bus.state
+    assert (len(state.open), state.queued, state.on_tape, state.nothing_left) == (0, 1, 1, False)
+    expect(
+        held_back(Scene(state=state, gauge=Gauge(), window=window(0, streams=0.0), now_s=START_S)), "staging", "30 s"
+    )
 
 
 def test_open_streams_without_a_byte(scene: Scene) -> None:
