@@ -16,6 +16,9 @@ from skyhaul.values import meant, nearest
 
 PREFIX = "SKYHAUL_"
 _NEAR = 0.85
+COMMANDS = ("select", "revisit")
+"""Commands that read a table of their own name, see :func:`table`."""
+
 _BY_NAME = {key.name: key for key in KEYS.values()}
 _BY_VARIABLE = {key.variable: key for key in KEYS.values()}
 
@@ -108,8 +111,20 @@ def gather(
     if job is not None:
         layers.append(_file(job, providers))
     if user_file.is_file():
-        layers.append(_file(user_file, providers))
+        layers.append(_file(user_file, providers, beside=COMMANDS))
     return Layers(layers)
+
+
+def table(path: Path, section: str) -> Mapping[str, object] | None:
+    """What a file holds for a command that has a table of its own; ``None`` where it has none.
+
+    Raises:
+        SettingsError: the file cannot be read, or it is no table.
+    """
+    found = _toml(path).get(section)
+    if found is not None and not isinstance(found, Mapping):
+        raise SettingsError(f"{path}: {section} is a section: write [{section}]")
+    return found
 
 
 def dotenv(folder: Path) -> dict[str, str]:
@@ -182,10 +197,15 @@ def _refuse_near_miss(name: str, variables: Iterable[str], place: str) -> None:
         raise SettingsError(f"there is no setting {name}{place}; {offered}")
 
 
-def _file(path: Path, providers: ProviderKeys) -> dict[str, Given]:
-    tables = _toml(path)
+def _file(path: Path, providers: ProviderKeys, *, beside: Sequence[str] = ()) -> dict[str, Given]:
+    """What a file sets. Tables ``beside`` are none of ours; a job that holds one would seem to choose, and is refused."""
+    tables = {section: each for section, each in _toml(path).items() if section not in beside}
     layer: dict[str, Given] = {}
     for section, table in tables.items():
+        if section in COMMANDS:
+            raise SettingsError(
+                f"{path}: [{section}] is for 'skyhaul {section} --job', and changes nothing here: keep it in a file of its own"
+            )
         if section not in {"query", "download", "providers"}:
             home = _BY_NAME.get(section)
             hint = f"it belongs in [{home.section}]" if home else meant(section, ("query", "download", "providers"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from skyhaul.cli.options import Json
+from skyhaul.cli.tables import Job
 
 if TYPE_CHECKING:
     from skyhaul.model import Product
@@ -30,12 +31,19 @@ def revisit(
             help="Figures for each value of a property, such as tile, platform or relativeOrbitNumber.",
             metavar="PROPERTY",
             show_default=False,
+            envvar="SKYHAUL_REVISIT_GROUP_BY",
         ),
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(help="Draw passes over time into this PNG file.", metavar="FILE", show_default=False),
+        typer.Option(
+            help="Draw passes over time into this PNG file.",
+            metavar="FILE",
+            show_default=False,
+            envvar="SKYHAUL_REVISIT_PLOT",
+        ),
     ] = None,
+    job: Job = None,  # noqa: ARG001 read by its own callback, before the others
     json: Json = False,
 ) -> None:
     """Say how often a place was seen: passes of satellites, the days between them, their months and years."""

@@ -13,6 +13,7 @@ from skyhaul.cli import steps
 from skyhaul.cli.find import NOTHING_MATCHED, destination
 from skyhaul.cli.options import Json
 from skyhaul.cli.pool import loaded
+from skyhaul.cli.tables import Job, foremost
 from skyhaul.errors import SettingsError
 from skyhaul.keys import ResultFormat
 
@@ -28,6 +29,7 @@ def _option(name: str, help_: str, metavar: str | None = None) -> Any:
 
 
 def select(
+    context: typer.Context,
     files: Annotated[
         list[str],
         typer.Argument(metavar="FILE…", help="Results that 'skyhaul search' saved; - is stdin.", show_default=False),
@@ -89,7 +91,7 @@ def select(
     nearest: Annotated[
         str | None, _option("--nearest", "The product sensed nearest to a date or time.", "WHEN")
     ] = None,
-    keep: Annotated[int, _option("--keep", "How many --nearest keeps (default 1).", "N")] = 1,
+    keep: Annotated[int | None, _option("--keep", "How many --nearest keeps (default 1).", "N")] = None,
     per_tile: Annotated[int | None, _option("--per-tile", "At most so many products of each tile.", "N")] = None,
     cover: Annotated[
         Literal["latest", "smallest"] | None,
@@ -116,6 +118,7 @@ def select(
         typer.Option("--format", help="How to print products (default table).", envvar="SKYHAUL_FORMAT"),
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Write to this file.", envvar="SKYHAUL_OUTPUT")] = None,
+    job: Job = None,  # noqa: ARG001 read by its own callback, before the others
     json: Json = False,
 ) -> None:
     """Choose among the products of saved results.
@@ -123,7 +126,9 @@ def select(
     Choices are made in this order, whatever the order of the options: dates, area, --where, --online, --latest-version, --latest-by-name,
     --one-per, --nearest, --per-tile, --cover. Products are printed in the order of the files, those of a cover the preferred first.
     """
-    area = _area(bbox=bbox, aoi=aoi, point=point, circle=circle)
+    area = _area(foremost(context, {"bbox": bbox, "aoi": aoi, "point": point, "circle": circle}))
+    if prefer is not None and all(each is None for each in (one_per, nearest, per_tile, cover)):
+        raise SettingsError("--prefer needs --one-per, --nearest, --per-tile or --cover")
     todo = [
         *steps.dates(start, end, dates),
         *steps.overlap(area, overlap, relation),
@@ -161,15 +166,15 @@ def _print(found: Sequence[Product], area: Area | None, form: ResultFormat, outp
         raise typer.Exit(NOTHING_MATCHED)
 
 
-def _area(**given: Any) -> Area | None:
-    named = [name for name, each in given.items() if each is not None]
-    if not named:
+def _area(given: dict[str, Any]) -> Area | None:
+    if not given:
         return None
-    if len(named) > 1:
-        raise SettingsError(f"--{named[0]} and --{named[1]} exclude each other: give one of them")
+    if len(given) > 1:
+        first, second, *_ = given
+        raise SettingsError(f"--{first} and --{second} exclude each other: give one of them")
     from skyhaul.area import parse_area
 
-    with steps.named(f"--{named[0]}"):
+    with steps.named(f"--{next(iter(given))}"):
         return parse_area(**given)
 
 

@@ -40,6 +40,8 @@ def dates(start: str | None, end: str | None, mode: Literal["inside", "overlap"]
     from skyhaul.select import by_date
 
     given = ", ".join(f"{name} {each}" for name, each in (("--start", start), ("--end", end)) if each)
+    if mode != "inside" and not given:
+        raise SettingsError(f"--dates {mode} needs --start or --end")
     if given:
         yield Step(
             label=given,
@@ -111,7 +113,13 @@ def versions(*, latest_version: bool, pattern: str | None) -> Iterator[Step]:
 
 
 def series(
-    one_per: str | None, when: str | None, keep: int, *, origin: str | None, group_by: str | None, prefer: str | None
+    one_per: str | None,
+    when: str | None,
+    keep: int | None,
+    *,
+    origin: str | None,
+    group_by: str | None,
+    prefer: str | None,
 ) -> Iterator[Step]:
     """``--one-per`` and ``--nearest``."""
     from skyhaul.select import nearest as nearest_to
@@ -119,6 +127,8 @@ def series(
 
     if group_by is not None and one_per is None and when is None:
         raise SettingsError("--group-by needs --one-per or --nearest")
+    if keep is not None and when is None:
+        raise SettingsError("--keep needs --nearest; --per-tile keeps so many of each tile")
     each = f" for each {group_by}" if group_by else ""
     reads = ("start", *_properties(group_by, prefer))
     if one_per is not None:
@@ -127,7 +137,7 @@ def series(
             label=f"--one-per {one_per}{each}", work=per_period, without=_timeless, lack="without a date", reads=reads
         )
     if when is not None:
-        near = partial(nearest_to, when=when, count=keep, group_by=group_by, prefer=prefer)
+        near = partial(nearest_to, when=when, count=1 if keep is None else keep, group_by=group_by, prefer=prefer)
         yield Step(label=f"--nearest {when}{each}", work=near, without=_timeless, lack="without a date", reads=reads)
 
 

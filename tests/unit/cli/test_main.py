@@ -46,6 +46,12 @@ def test_an_expected_failure_is_its_sentence(ended, error, code):
     assert ended(error) == (code, "skyhaul: no\n")
 
 
+def test_a_bug_does_not_show_what_an_address_holds(ended, monkeypatch):
+    monkeypatch.delenv("SKYHAUL_DEBUG", raising=False)
+    _, err = ended(ValueError("no slice of https://alice:sesame@h.example/x?sig=sesame"))
+    assert "ValueError: no slice of https://***@h.example/x?sig=***" in err
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), BaseExceptionGroup("tasks", [KeyboardInterrupt()])])
 def test_an_interruption(ended, error):
     assert ended(error) == (130, "skyhaul: interrupted\n")
