@@ -15,6 +15,10 @@ COLUMNS = (
 )  # fmt: skip
 """The columns of ``csv``. The last three hold JSON."""
 
+TABLE_ROW = "{:<16}  {:>8}  {:>5}  {:>5}  {:<7}  {}"
+TABLE_HEAD = TABLE_ROW.format("sensing start", "size", "cloud", "cover", "", "name")
+"""The first line of ``table``; the others end with names."""
+
 JSON_COLUMNS = frozenset(COLUMNS[-3:])
 
 

@@ -17,7 +17,7 @@ from skyhaul.vocabulary import BASELINE, PROPERTIES, TYPES
 _ATTRIBUTE = r"\s*(?P<name>[A-Za-z][\w:/]*?)(?::(?P<kind>String|Integer|Double|DateTimeOffset|Boolean))?"
 _WHERE = re.compile(_ATTRIBUTE + r"\s*(?P<operator><=|>=|!=|==|=|<|>)(?!=)\s*(?P<value>.+?)\s*")
 _IN = re.compile(_ATTRIBUTE + r"\s+in\s*\(\s*(?P<value>.+?)\s*\)\s*", re.IGNORECASE)
-_RANGE = re.compile(_ATTRIBUTE + r"(?:\s+|\s*==?\s*)(?P<low>[^\s.]\S*?)?\s*\.\.\s*(?P<high>\S+)?\s*")
+_RANGE = re.compile(_ATTRIBUTE + r"(?:\s+|\s*==?\s*|(?=\.\.))(?P<low>[^\s.]\S*?)?\s*\.\.\s*(?P<high>\S+)?\s*")
 _COMPARED = re.compile(r"\s*(<=|>=|==|=|<|>)?(?!=)\s*(.+?)\s*")
 _BASELINE = re.compile(r"N?(?:(\d{2})(\d{2})|(\d{1,3})(?:\.(\d{1,3}))?)", re.IGNORECASE)
 _DATATAKE = re.compile(r"(0x)?([0-9A-F]{1,6})", re.IGNORECASE)

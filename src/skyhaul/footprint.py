@@ -42,7 +42,8 @@ def coverage(area_wkt: str, footprint: Geometry | None) -> float | None:
     if extent == 0:
         points = shapely.get_parts(area)
         return round(100.0 * float(shapely.covers(shape, points).mean()), 2)
-    covered = _square_metres(shapely.intersection(area, shape))
+    # The area is prepared: to see that a product lies in it takes a sixth of the time of cutting it out of ten thousand vertices.
+    covered = _square_metres(shape if area.covers(shape) else shapely.intersection(area, shape))
     return round(min(100.0, 100.0 * covered / extent), 2)
 
 
@@ -67,6 +68,19 @@ def meets(area_wkt: str, footprint: Geometry | None) -> bool:
     """Whether an area and a footprint have a place in common; touching is enough. Nothing has one with no footprint."""
     shape = geometry(footprint)
     return shape is not None and bool(_measured(area_wkt)[0].intersects(shape))
+
+
+def turned(area_wkt: str) -> str | None:
+    """The area with its axes exchanged, as whoever writes latitude first has meant it; ``None`` where that lies on no globe."""
+    import shapely
+
+    area = shapely.from_wkt(area_wkt)
+    west, _, east, _ = area.bounds
+    return (
+        shapely.transform(area, lambda positions: positions[:, ::-1]).wkt
+        if -_LAT_MAX < west <= east < _LAT_MAX
+        else None
+    )
 
 
 def geometry(footprint: Geometry | None) -> BaseGeometry | None:

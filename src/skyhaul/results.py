@@ -1,20 +1,20 @@
 """Results as text: products to lines that other programs read, and saved lines back to products. Home of the result formats.
 
-All but ``table`` and ``names`` come back as the products they were; names come back as what to look up, like any list of names or ids.
+All but ``table`` and ``names`` come back as the products they were; these two come back as names to look up, like any list of them.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, TextIO
 
 import msgspec
 
-from skyhaul.columns import COLUMNS, JSON_COLUMNS, as_line, stamped
+from skyhaul.columns import COLUMNS, JSON_COLUMNS, TABLE_HEAD, TABLE_ROW, as_line, stamped
 from skyhaul.errors import SettingsError
 from skyhaul.footprint import bounds
 from skyhaul.keys import ResultFormat
@@ -57,6 +57,7 @@ class Writer:
     """
 
     def __init__(self, name: ResultFormat, stream: TextIO) -> None:
+        self._stream = stream
         self._rows: Rows = _binary(stream) if name == "geoparquet" else _Text(_FORMATS[name], stream)
         self.count = 0
 
@@ -64,6 +65,12 @@ class Writer:
         """Write one product."""
         self._rows.add(product)
         self.count += 1
+
+    def add_all(self, products: Iterable[Product]) -> None:
+        """Write products, and hand them on to whoever reads."""
+        for product in products:
+            self.add(product)
+        self._stream.flush()
 
     def __enter__(self) -> Self:
         self._rows.begin()
@@ -162,12 +169,9 @@ def _cell(name: str, value: object) -> object:
     return _json(value) if name in JSON_COLUMNS and value is not None else value
 
 
-_TABLE = "{:<16}  {:>8}  {:>5}  {:>5}  {:<7}  {}"
-
-
 def _table(product: Product) -> str:
     cloud = product.attributes.get("cloudCover")
-    return _TABLE.format(
+    return TABLE_ROW.format(
         product.start.strftime("%Y-%m-%d %H:%M") if product.start else "",
         bytes_text(product.size) if product.size is not None else "?",
         f"{cloud:.0f} %" if isinstance(cloud, int | float) else "",
@@ -178,7 +182,7 @@ def _table(product: Product) -> str:
 
 
 _FORMATS: Mapping[ResultFormat, _Format] = {
-    "table": _Format(row=_table, begin=_TABLE.format("sensing start", "size", "cloud", "cover", "", "name") + "\n"),
+    "table": _Format(row=_table, begin=TABLE_HEAD + "\n"),
     "jsonl": _Format(row=lambda product: _json(as_line(product))),
     "geojson": _Format(
         row=_feature, begin='{"type":"FeatureCollection","features":[\n', between=",\n", after="", end="\n]}\n"

@@ -19,7 +19,8 @@ from uuid import UUID
 import msgspec
 
 from skyhaul import lists, metalink
-from skyhaul.columns import COLUMNS, Line
+from skyhaul.columns import COLUMNS, TABLE_HEAD, Line
+from skyhaul.discreet import without_secrets
 from skyhaul.errors import SettingsError
 from skyhaul.model import Product
 
@@ -164,9 +165,16 @@ def parse(text: str, name: str) -> Saved:
     # Not splitlines: it also splits at characters that a line of JSON or csv may hold.
     rows = text.split("\n")
     header = next((row for row in rows if row.strip()), "")
+    if header.rstrip("\r") == TABLE_HEAD:
+        return _listed(((number, row.split()[-1]) for number, row in enumerate(rows, start=1) if _names(row)), name)
     if {"name", "id"} & {cell.strip().lower() for cell in header.split(",")} and "," in header:
         return _csv(text, name)
     return _listed(enumerate(rows, start=1), name)
+
+
+def _names(row: str) -> bool:
+    """Whether a row of a table is about a product."""
+    return bool(row.strip()) and row.rstrip("\r") != TABLE_HEAD
 
 
 def _is_line(first: str) -> bool:
@@ -307,7 +315,7 @@ class _Found:
 def _file(written: str, where: str) -> lists.Entry:
     entry = lists.entry(written, where)
     if entry is None:
-        raise ValueError(f"{written[:80]!r} is not a product; accepted are {ACCEPTED}")
+        raise ValueError(f"{without_secrets(written)[:80]!r} is not a product; accepted are {ACCEPTED}")
     return entry
 
 

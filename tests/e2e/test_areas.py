@@ -51,6 +51,20 @@ def test_an_area_too_long_for_a_filter_finds_what_the_area_itself_would(skyhaul,
     assert "comb.geojson: 801 vertices are too many for a filter" in ran.err
 
 
+def test_ten_thousand_vertices_find_what_they_hold_and_no_more(skyhaul, everything):
+    turns = [2 * math.pi * step / 10_000 for step in range(10_000)]
+    reach = [0.5 * (1 + 0.3 * math.sin(41 * turn) + 0.02 * math.sin(1237 * turn)) for turn in turns]
+    shore = [
+        (CENTRE[0] + far * math.cos(turn), CENTRE[1] + far * math.sin(turn))
+        for far, turn in zip(reach, turns, strict=True)
+    ]
+    area = shapely.Polygon(shore, [shapely.Point(CENTRE).buffer(0.2).exterior.coords])
+    (skyhaul.folder / "lake.geojson").write_text(json.dumps(shapely.geometry.mapping(area)))
+    ran = skyhaul("search", "--aoi", "lake.geojson", "--json")
+    assert ids(ran) == {name for name, footprint in everything.items() if footprint.intersects(area)}
+    assert 0 < len(ran.lines) < len(everything)
+
+
 def test_what_lies_in_the_simple_area_alone_is_left_out_and_not_counted(skyhaul, everything):
     smallest = min(everything.values(), key=lambda footprint: footprint.area)
     hole = smallest.buffer(0.02)

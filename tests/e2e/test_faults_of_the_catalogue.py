@@ -72,6 +72,7 @@ def test_what_cannot_be_proven_complete_is_named(archive, skyhaul, impatient, ki
     assert ran.code == 4
     last = ran.err.splitlines()[-1]
     assert last.startswith("skyhaul: the catalogue could not be read completely: 2024-04-01")
+    assert last.endswith("; what was found is in found.part")
     assert "Traceback" not in ran.err
     assert not (skyhaul.folder / "found").exists()  # half a result is not taken for a whole one
 

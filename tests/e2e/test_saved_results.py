@@ -6,6 +6,7 @@ import hashlib
 
 import pytest
 
+from support.elsewhere import stranger
 from support.served import Skyhaul
 from support.trees import products
 
@@ -106,6 +107,26 @@ def test_metalink_brings_sizes_digests_and_mirrors(archive, skyhaul, lines):
     assert ran.code == 0, ran.err
     assert [line["path"] for line in ran.lines] == [f"archive/zips/{found['name']}"]
     assert (skyhaul.folder / "archive" / "zips" / found["name"] / "manifest.safe").is_file()
+
+
+def test_files_of_other_hosts_need_no_login(archive, skyhaul):
+    """A login that is wrong, or out of date, is asked for where it is shown and nowhere else."""
+    with stranger(200, body=b"\x49\x49 a picture") as other:
+        rows = f"{other.url}/a.tif\n{other.url}/b.tif\n"
+        ran = skyhaul("download", "--from", "-", "--into", "x", "--json", stdin=rows, CDSE_PASSWORD="out-of-date")
+        assert ran.code == 0, ran.err
+        assert sorted(line["path"] for line in ran.lines) == ["x/a.tif", "x/b.tif"]
+    assert archive.asked("token") == 0
+    assert not [request for request in other.heard if b"uthorization" in request]
+
+
+def test_a_wrong_login_ends_a_list_of_the_archives_own_files_at_once(archive, skyhaul, lines):
+    root = archive.addresses["download_url"]
+    rows = "\n".join(f"{root}/Products({line['id']})/$value" for line in lines)
+    ran = skyhaul("download", "--from", "-", "--into", "x", "--json", stdin=rows, CDSE_PASSWORD="out-of-date")
+    assert ran.code == 5
+    assert "check CDSE_USERNAME and CDSE_PASSWORD" in ran.err
+    assert archive.fetched == 0
 
 
 def test_a_list_belongs_to_no_archive(archive, skyhaul):

@@ -120,6 +120,17 @@ def test_nothing_matched_is_an_exit_code_of_its_own(skyhaul):
     assert skyhaul("search", "--tile", "01CCV", "--count").out == "0\n"
 
 
+@pytest.mark.parametrize("area", ["45,11.3", "40,5,50,15"])
+def test_an_area_whose_axes_are_exchanged_is_recognised_where_nothing_lies_in_it(skyhaul, area):
+    option = "--point" if area.count(",") == 1 else "--bbox"
+    ran = skyhaul("search", "--collection", "SENTINEL-2", option, area, "--json")
+    turned = ",".join(reversed(area.split(","))) if option == "--point" else "5,40,15,50"
+    meant = len(skyhaul("search", "--collection", "SENTINEL-2", option, turned, "--json").lines)
+    assert meant > 0, "else this shows nothing"
+    said = f"with longitude and latitude of the area exchanged there would be {meant}: longitude comes first"
+    assert (ran.code, ran.out, ran.complaint) == (3, "", f"nothing matched; {said}")
+
+
 def test_a_plan_adds_up_to_what_the_search_finds(skyhaul):
     found = skyhaul("search", "--tile", TILE, "--online", "--json").lines
     plan = skyhaul("plan", "--tile", TILE, "--online", "--json")

@@ -43,6 +43,7 @@ def bounds(attribute, **ends):
         ("cloudCover=10..20", bounds("cloudCover", ge=10.0, le=20.0)),
         ("cloudCover 10..", bounds("cloudCover", ge=10.0)),
         ("cloudCover ..20", bounds("cloudCover", le=20.0)),
+        ("cloudCover..20", bounds("cloudCover", le=20.0)),
         ("somethingOfMine 1..2", bounds("somethingOfMine", ge=1, le=2)),
         (
             "processingDate 2024-01-01..2024-01-31",

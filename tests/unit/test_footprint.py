@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pyproj import Geod
 
 from skyhaul.area import parse_area
-from skyhaul.footprint import area_check, coverage, geometry, meets, square_metres
+from skyhaul.footprint import area_check, coverage, geometry, meets, square_metres, turned
 from skyhaul.model import Product, Query
 
 SHARED = Path(os.environ.get("SKYHAUL_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -105,6 +105,12 @@ def test_a_product_in_the_exact_area_is_kept_and_one_in_the_simple_area_alone_is
 def test_where_the_archive_is_asked_for_the_area_itself_nothing_is_left_to_do():
     assert area_check(Query()) is None
     assert area_check(Query(area=AREA)) is None
+
+
+def test_an_area_with_its_axes_exchanged():
+    assert shapely.from_wkt(turned(AREA)).equals(shapely.box(44, 7, 46, 12))
+    assert shapely.from_wkt(turned("POINT (34.665 31.625)")).equals(shapely.Point(31.625, 34.665))
+    assert turned("POINT (107 44)") is None, "there is no latitude of 107 degrees"
 
 
 def test_what_has_no_footprint_has_no_place_in_common():

@@ -89,6 +89,14 @@ def test_tables_of_other_programs_are_lists_of_ids_or_names(header):
     assert (found.ids, found.names) == (((ID,), ()) if "Id" in header else ((), (NAME,)))
 
 
+def test_a_table_comes_back_as_names():
+    stream = io.StringIO()
+    with Writer("table", stream) as writer:
+        writer.add(Product(id="1", name="S2A_A.SAFE", provider="cdse", size=5, coverage=3.0))
+        writer.add(Product(id="2", name="S2A_B.SAFE", provider="cdse", online=False))
+    assert parse(stream.getvalue(), "found.txt").names == ("S2A_A.SAFE", "S2A_B.SAFE")
+
+
 def test_stac_items_are_looked_up():
     item = {"type": "Feature", "stac_version": "1.0.0", "id": NAME, "geometry": None, "properties": {}}
     ours = {**item, "properties": {"skyhaul:id": ID}}

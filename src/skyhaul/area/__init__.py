@@ -9,8 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from skyhaul.area.documents import is_document, of_mapping, of_text
-from skyhaul.area.files import of_file
-from skyhaul.area.given import bbox_area, circle_area, is_tile, place, point_area, ring_of_text, tile_area
+from skyhaul.area.files import of_file, stdin_text
+from skyhaul.area.given import bbox_area, circle_area, is_tile, place, point_area, tile_area
 from skyhaul.area.shapes import Area, area_of
 
 __all__ = ["Area", "parse_area"]
@@ -29,8 +29,8 @@ def parse_area(
     Args:
         bbox: ``west,south,east,north``; where west exceeds east the box crosses the 180th meridian and becomes two.
         aoi: a file of GeoJSON, WKT or KML, a shapefile or GeoPackage; GeoJSON or WKT itself; corners as ``LON,LAT LON,LAT LON,LAT`` or as
-            a list of pairs; an MGRS tile such as 32TQR; ``-`` for stdin; an object that describes itself by ``__geo_interface__``. All
-            features together are the area.
+            a list of pairs; an MGRS tile such as 32TQR; ``-`` for any of these, files aside, from stdin; an object that describes itself
+            by ``__geo_interface__``. All features together are the area.
         point: ``longitude,latitude``.
         circle: ``longitude,latitude,radius`` in kilometres, on the ellipsoid.
         folder: what a relative file belongs to.
@@ -59,12 +59,14 @@ def _from_aoi(given: object, folder: Path) -> Area:
 
 
 def _from_text(written: str, folder: Path) -> Area:
+    if not written:
+        raise ValueError("it is empty")
     if written == "-":
-        return area_of(of_file(None), "stdin")
+        if not (piped := stdin_text().strip()):
+            raise ValueError("stdin is empty")
+        return tile_area(piped) if is_tile(piped) else area_of(of_text(piped, "stdin"), "stdin")
     if is_document(written):
         return area_of(of_text(written, "it"), "area")
-    if positions := ring_of_text(written):
-        return area_of(place(positions), "area")
     path = folder / Path(written).expanduser()
     if is_tile(written) and not path.exists():
         return tile_area(written)

@@ -1,4 +1,4 @@
-"""Areas in documents: GeoJSON, WKT and KML, as text. All their features together are the area, holes stay holes."""
+"""Areas in documents: GeoJSON, WKT, KML and lists of corners, as text. All their features together are the area, holes stay holes."""
 
 from __future__ import annotations
 
@@ -11,45 +11,63 @@ from xml.etree.ElementTree import Element
 
 from defusedxml import DefusedXmlException, ElementTree
 
+from skyhaul.area.given import place, ring_of_text
 from skyhaul.area.shapes import Outline, Shapes, check_ring
 from skyhaul.globe import Position
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
-_WKT = re.compile(
-    r"\s*(?:geography')?\s*(?:SRID\s*=\s*(\d+)\s*;)?\s*([A-Za-z]+)\s*(?:Z|M|ZM)?\s*(\(.*\)|EMPTY)\s*'?\s*",
-    re.DOTALL | re.IGNORECASE,
-)
 _KINDS = ("POINT", "POLYGON", "MULTIPOLYGON", "LINESTRING", "MULTILINESTRING", "MULTIPOINT", "GEOMETRYCOLLECTION")
-_CRS84 = re.compile(r"(?:^|:)(?:OGC:(?:1\.3:)?:?CRS84|EPSG:(?:[\d.]*:)?4326)$", re.IGNORECASE)
+_HEAD = r"\s*(?:geography')?\s*(?:SRID\s*=\s*(\d+)\s*;)?\s*"
+_WKT = re.compile(_HEAD + r"([A-Za-z]+?)\s*(?:Z|M|ZM)?\s*(\(.*\)|EMPTY)\s*'?\s*", re.DOTALL | re.IGNORECASE)
+_BEGUN = re.compile(rf"{_HEAD}(?:{'|'.join(_KINDS)})\s*(?:Z|M|ZM)?\s*\(", re.IGNORECASE)
+_HUGE = re.compile(r"[\d.]+[eE]\+?\d{3,}|\d{300,}")
+_CRS84 = re.compile(r"(?:^|[:/])(?:CRS84|EPSG[:/](?:[\d.]*[:/])?4326)$", re.IGNORECASE)
 
 
 def is_document(written: str) -> bool:
     """Whether text looks like a document itself, rather than like the name of one."""
-    return written.startswith(("{", "<")) or _WKT.fullmatch(written) is not None
+    return (
+        written.startswith(("{", "<"))
+        or (written.startswith("[") and written.endswith("]"))
+        or bool(ring_of_text(written))
+        or _BEGUN.match(written) is not None
+        or _WKT.fullmatch(written) is not None
+    )
 
 
 def of_text(content: str, where: str) -> Shapes:
     """What ``content`` holds; ``where`` is how errors call it."""
     start = content.lstrip("\ufeff \t\r\n")
-    if start.startswith("{"):
-        try:
-            return of_mapping(json.loads(start))
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{where} is not valid JSON: {error}") from None
+    if start.startswith(("{", "[")):
+        return _of_json(start, where)
     if start.startswith("<"):
         return _of_kml(start, where)
+    if positions := ring_of_text(start.rstrip()):
+        return place(positions)
     return _of_wkt(start, where)
+
+
+def _of_json(content: str, where: str) -> Shapes:
+    try:
+        document = json.loads(content)
+        return place(document) if isinstance(document, list) else of_mapping(document)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{where} is not valid JSON: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{where} is nested too deeply") from None
 
 
 def of_mapping(document: Mapping[str, Any], crs: object = None) -> Shapes:
     """What GeoJSON holds. ``crs`` is what its object says of itself beside it."""
-    stated = document.get("crs")
-    name = crs or (stated.get("properties", {}).get("name") if isinstance(stated, Mapping) else None)
+    name = document.get("crs") if crs is None else crs
+    if isinstance(name, Mapping):
+        about = name.get("properties")
+        name = about.get("name", about) if isinstance(about, Mapping) else about
     if name is not None and not _CRS84.search(str(name)):
         raise ValueError(
-            f"its coordinates are in {name}; give degrees, EPSG:4326 ('ogr2ogr -t_srs EPSG:4326' converts)"
+            f"its coordinates are in {str(name)[:80]}; give degrees, EPSG:4326 ('ogr2ogr -t_srs EPSG:4326' converts)"
         )
     shapes = Shapes()
     for where, geometry in _geometries(document):
@@ -82,8 +100,11 @@ def _geometries(document: Mapping[str, Any], where: str = "the geometry") -> Ite
         for number, feature in enumerate(_list(document, "features"), start=1):
             yield from _geometries(feature, f"feature {number}")
     elif kind == "Feature":
-        if document.get("geometry") is not None:
-            yield from _geometries(document["geometry"], where)
+        geometry = document.get("geometry")
+        if not isinstance(geometry, Mapping | None):
+            raise ValueError(f"it is not GeoJSON: {str(geometry)[:40]!r} is no geometry")
+        if geometry is not None:
+            yield from _geometries(geometry, where)
     elif kind == "GeometryCollection":
         for member in _list(document, "geometries"):
             yield from _geometries(member, where)
@@ -123,9 +144,12 @@ def _sequence(where: str, found: object) -> Sequence[Any]:
 
 def _position(where: str, found: object) -> Position:
     numbers = _sequence(where, found)
-    if len(numbers) < 2 or not all(isinstance(each, int | float) and isfinite(each) for each in numbers[:2]):  # noqa: PLR2004 two axes
-        raise ValueError(f"{where} has a position {found!r}; a position is [longitude, latitude]")
-    return float(numbers[0]), float(numbers[1])
+    try:
+        if len(numbers) > 1 and all(isinstance(each, int | float) and isfinite(each) for each in numbers[:2]):
+            return float(numbers[0]), float(numbers[1])
+    except OverflowError:
+        pass  # a whole number of hundreds of digits
+    raise ValueError(f"{where} has a position {str(found)[:80]}; a position is [longitude, latitude]")
 
 
 def _ring(where: str, found: object) -> list[Position]:
@@ -138,11 +162,15 @@ def _of_wkt(content: str, where: str) -> Shapes:
     import shapely
 
     found = _WKT.fullmatch(content)
+    if found is None and _BEGUN.match(content):
+        raise ValueError(f"{where} is not valid WKT: the last parenthesis is missing")
     if found is None or found[2].upper() not in _KINDS:
         raise ValueError(f"{where} is neither GeoJSON, WKT nor KML: {content.strip()[:40]!r}")
     srid, kind, body = found.groups()
     if srid not in {None, "4326"}:
         raise ValueError(f"its coordinates are in EPSG:{srid}; give degrees, EPSG:4326")
+    if huge := _HUGE.search(body):
+        raise ValueError(f"{huge[0][:40]} is no position of WKT: longitude latitude")
     if kind.upper().endswith("POLYGON"):
         for ring in re.findall(r"\(([^()]+)\)", body):
             check_ring("the polygon", [_wkt_position(each) for each in ring.split(",")])

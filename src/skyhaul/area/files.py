@@ -18,35 +18,42 @@ _EDGES = 64
 
 _DEGREES = "OGC:CRS84"
 _KML_MAX_BYTES = 1 << 28
+_LAYERED = (".shp", ".gpkg", ".geojson", ".json", ".fgb")
+_OWN = "__MACOSX/"
+_HEAD_BYTES = 100
+"""Every shapefile has so many."""
 
 
-def of_file(path: Path | None) -> Shapes:
-    """What a file holds, whatever it is in; stdin, which is text, for ``None``.
+def of_file(path: Path) -> Shapes:
+    """What a file holds, whatever it is in.
 
     Raises:
         ValueError: it cannot be read, or holds no area.
     """
-    if path is None:
-        return _stdin()
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         raise ValueError(f"there is no file {path}, and {path.name!r} is not WKT") from None
     except OSError as error:
-        raise ValueError(f"{path} cannot be read ({error.strerror})") from None
+        raise ValueError(f"{str(path)[:80]} cannot be read ({error.strerror})") from None
     if content.startswith(b"PK"):
         kml = _zipped_kml(path)
-        return _of_layers(path) if kml is None else _text(kml, path)
+        return _of_layers(path, *_zipped_layers(path)) if kml is None else _text(kml, path)
     if b"\x00" in content[:1024] or path.suffix.lower() == ".shp":
         return _of_layers(path)
     return _text(content, path)
 
 
-def _stdin() -> Shapes:
+def stdin_text() -> str:
+    """What stands in stdin, which has to be text.
+
+    Raises:
+        ValueError: it is none.
+    """
     try:
-        return of_text(sys.stdin.read(), "stdin")
+        return sys.stdin.read()
     except UnicodeDecodeError:
-        raise ValueError("stdin is not text: of stdin GeoJSON, WKT and KML are read") from None
+        raise ValueError("stdin is not text: of stdin GeoJSON, WKT, KML, corners and an MGRS tile are read") from None
 
 
 def _text(content: bytes, path: Path) -> Shapes:
@@ -70,8 +77,17 @@ def _zipped_kml(path: Path) -> bytes | None:
         raise ValueError(f"{path} is a broken zip") from None
 
 
-def _of_layers(path: Path) -> Shapes:
-    """All layers that GDAL finds in a file, in degrees."""
+def _zipped_layers(path: Path) -> list[str]:
+    """What GDAL reads in a zip, in whatever folder, by the names that it has for it there: by itself it looks into no folder."""
+    with ZipFile(path) as archive:
+        names = [each.filename for each in archive.infolist()]
+    return [
+        f"/vsizip/{path.resolve()}/{name}" for name in names if name.lower().endswith(_LAYERED) and _OWN not in name
+    ]
+
+
+def _of_layers(path: Path, *inside: str) -> Shapes:
+    """All layers that GDAL finds in a file, or in those ``inside`` it, in degrees."""
     try:
         import pyogrio
     except ModuleNotFoundError:
@@ -79,19 +95,26 @@ def _of_layers(path: Path) -> Shapes:
             f"{path.name} is neither GeoJSON, WKT nor KML; shapefiles and GeoPackages need the extra geo: pip install 'skyhaul[geo]'"
         ) from None
     try:
-        layers = [str(name) for name, _ in pyogrio.list_layers(path)]
+        layers = [(file, str(name)) for file in inside or (path,) for name, _ in pyogrio.list_layers(file)]
     except pyogrio.errors.DataSourceError:
-        raise ValueError(f"{path} is neither GeoJSON, WKT, KML, a shapefile nor a GeoPackage") from None
+        raise ValueError(_unreadable(path)) from None
     shapes = Shapes()
-    for layer in layers:
-        for number, geometry in enumerate(_layer(path, layer), start=1):
+    for file, layer in layers:
+        for number, geometry in enumerate(_layer(file, layer), start=1):
             of_geometry(shapes, geometry, f"feature {number}" if len(layers) == 1 else f"feature {number} of {layer}")
     if not shapes.points and not shapes.polygons:
         raise ValueError("it holds no geometry")
     return shapes
 
 
-def _layer(path: Path, layer: str) -> list[BaseGeometry]:
+def _unreadable(path: Path) -> str:
+    index = path.with_suffix(".shx")
+    if path.suffix.lower() == ".shp" and path.stat().st_size >= _HEAD_BYTES and not index.exists():
+        return f"a shapefile is several files, and beside {path} there is no {index.name}"
+    return f"{path} is broken, or neither GeoJSON, WKT, KML, a shapefile nor a GeoPackage"
+
+
+def _layer(path: Path | str, layer: str) -> list[BaseGeometry]:
     import pyogrio
     import shapely
 
@@ -108,10 +131,18 @@ def _in_degrees(geometries: list[BaseGeometry], crs: str | None) -> list[BaseGeo
     """The geometries in degrees, longitude first. What does not say what it is in is taken for degrees."""
     import shapely
     from pyproj import CRS, Transformer
+    from pyproj.exceptions import ProjError
 
-    if crs is None or not geometries or CRS(crs).equals(CRS(_DEGREES), ignore_axis_order=True):
+    if crs is None or not geometries:
         return geometries
-    transformer = Transformer.from_crs(crs, _DEGREES, always_xy=True)
+    try:
+        if CRS(crs).equals(CRS(_DEGREES), ignore_axis_order=True):
+            return geometries
+        transformer = Transformer.from_crs(crs, _DEGREES, always_xy=True)
+    except ProjError:
+        raise ValueError(
+            f"its coordinates are in {crs[:80]}, of which nobody knows where on the Earth that is"
+        ) from None
     west, south, east, north = shapely.total_bounds(geometries)
     edge = max(east - west, north - south) / _EDGES
     cut = shapely.segmentize(geometries, edge) if edge > 0 else geometries

@@ -128,10 +128,10 @@ def _numbers(given: object, count: int, form: str) -> tuple[float, ...]:
     )
     try:
         found = tuple(float(part) for part in parts if isinstance(part, str | int | float))
-    except ValueError:
+    except (ValueError, OverflowError):
         found = ()
     if len(found) != count or not all(isfinite(each) for each in found):
-        raise ValueError(f"{given!r} is not written {form}")
+        raise ValueError(f"{repr(given)[:80]} is not written {form}")
     return found
 
 

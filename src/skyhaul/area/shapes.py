@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _GRID_DEG = 1e-6
 _POLE = 90.0
+_LON_MAX = 540.0
+"""Longitudes from 0 to 360 may go on across Greenwich."""
+
 _SLIP = 0.01
 """What a crossing may change of a polygon's area and still be a slip of the pen."""
 
@@ -95,7 +98,7 @@ def check_positions(positions: Iterable[Position]) -> None:
     for lon, lat in given:
         if not (isfinite(lon) and isfinite(lat)):
             raise ValueError(f"{lon:g} {lat:g} is no position")
-        if max(abs(lon), abs(lat)) > TURN:
+        if abs(lon) > _LON_MAX or abs(lat) > TURN:
             raise ValueError(
                 f"{lon:g} {lat:g} looks like metres, as UTM has them; give degrees, EPSG:4326, longitude first"
             )
@@ -168,6 +171,8 @@ def _polygon(outline: Outline, notices: list[str]) -> BaseGeometry:
     from shapely.geometry import Polygon
 
     outer, *holes = outline.rings
+    if _along_parallel(outer):
+        outer = outer[:-1]
     if circles(unrolled(outer)):
         pole = "north" if sum(lat for _, lat in outer) > 0 else "south"
         notices.append(f"{outline.where} goes round the {pole} pole, which is taken to lie inside")
@@ -182,6 +187,12 @@ def _polygon(outline: Outline, notices: list[str]) -> BaseGeometry:
     for hole in holes:
         whole = whole.difference(wrapped(_mended(filled(hole), outline, notices)))
     return whole
+
+
+def _along_parallel(ring: Sequence[Position]) -> bool:
+    """Whether a ring runs from -180 to 180 and back where it came from: on the map it holds nothing, on the globe a pole."""
+    wide = abs(ring[-2][0] - ring[-1][0]) == TURN
+    return wide and len({lat for _, lat in ring}) == 1
 
 
 def _check_crossing(ring: Sequence[Position]) -> None:
@@ -214,12 +225,22 @@ def _mended(shape: BaseGeometry, outline: Outline, notices: list[str]) -> BaseGe
     reason, _, place = shapely.is_valid_reason(shape).partition("[")
     what = "crosses itself" if "ntersection" in reason else f"is not a valid polygon ({reason.lower()})"
     near = f" near {place.rstrip(']')}" if place else ""
-    mended = shapely.make_valid(shape)
+    mended = _surfaces(shapely.make_valid(shape))
+    if mended.is_empty:
+        raise ValueError(f"{_called(outline)} holds nothing: its positions lie on a line")
     drawn = abs(_signed_area(shape.exterior.coords)) - sum(abs(_signed_area(hole.coords)) for hole in shape.interiors)
     if "ntersection" not in reason or abs(mended.area - drawn) > _SLIP * mended.area:
         raise ValueError(f"{_called(outline)} {what}{near}")
     notices.append(f"{_called(outline)} {what}{near} and was mended")
     return mended
+
+
+def _surfaces(shape: BaseGeometry) -> BaseGeometry:
+    """The polygons that a shape is made of."""
+    import shapely
+
+    parts = shapely.get_parts(shape)
+    return shapely.union_all(parts[shapely.get_dimensions(parts) > 1])
 
 
 def _called(outline: Outline) -> str:

@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from skyhaul.catalogue.asking import Asking
 from skyhaul.catalogue.entities import mission, moment, parse_page
-from skyhaul.catalogue.odata import address, filter_text
+from skyhaul.catalogue.odata import URL_MAX, address, filter_text, length
+from skyhaul.catalogue.rules import shares
 from skyhaul.catalogue.versions import acquisition, rank
 from skyhaul.errors import CatalogueError, ObjectMissing, SkyhaulError
 from skyhaul.model import Product, Query, TimeInterval
@@ -27,11 +28,12 @@ _SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deleted:
-    """A product that is gone. ``cause`` is the archive's word for it, ``Duplicated product``."""
+    """A product that is gone. ``cause`` is the archive's word for it, ``Duplicated product``; ``successor`` is set where asked for."""
 
     product: Product
     at: datetime | None = None
     cause: str | None = None
+    successor: Product | None = None
 
     def __str__(self) -> str:
         when = f" on {self.at:%Y-%m-%d}" if self.at else ""
@@ -122,6 +124,26 @@ async def find_deleted(catalogue: Remembering, query: Query, asking: Asking) -> 
             return tuple(each for each in found.values() if here is None or here.keeps(each.product))
         if len(found) == before:
             raise CatalogueError(f"{page.total} deleted products are counted, and {before} listed")
+
+
+async def find_deleted_of(
+    catalogue: Remembering, *, ids: Iterable[str] = (), names: Iterable[str] = (), asking: Asking
+) -> Sequence[Deleted]:
+    """Which of the products with these ids or names are deleted, with their successors. One request for each hundred, about.
+
+    Raises:
+        CatalogueError: see :func:`find_deleted`.
+    """
+    found: dict[str, Deleted] = {}
+    for query in (Query(ids=tuple(ids)), Query(names=tuple(names))):
+        parts = shares(query, fits=_fits, apart=lambda _: False) if query != Query() else ()
+        for part in parts:
+            found |= {each.product.id: each for each in await find_deleted(catalogue, part, asking)}
+    return [replace(each, successor=await replacement(catalogue, each.product, asking)) for each in found.values()]
+
+
+def _fits(query: Query) -> bool:
+    return length(query) <= URL_MAX
 
 
 async def explain(error: SkyhaulError, product: Product, *, catalogue: Catalogue, asking: Asking) -> str:

@@ -35,7 +35,7 @@ ALIASES = {
 _OF_THE_WHOLE = ("provider", "bbox", "aoi", "point", "circle", "id", "latest_version", "order_by", "limit", "rule")
 
 _PIECE = re.compile(
-    r"\s*(?P<key>[A-Za-z][\w:/]*)\s*(?:(?P<operator><=|>=|!=|==|=|<|>)(?!=)\s*(?P<value>.*?)|(?P<rest>\s(?:in\s*\(|\S*\.\.).*))\s*",
+    r"\s*(?P<key>[A-Za-z][\w:/]*)\s*(?:(?P<operator><=|>=|!=|==|=|<|>)(?!=)\s*(?P<value>.*?)|(?P<rest>(?:\s(?:in\s*\(|\S*\.\.)|\.\.).*))\s*",
     re.IGNORECASE | re.DOTALL,
 )
 

@@ -43,8 +43,6 @@ def download(
 
     saved = _saved(from_, given) if from_ else None
     settings = load({**given, "provider": _provider_of(saved, from_, given["provider"])} if saved and from_ else given)
-    if saved and check_deleted:
-        raise SettingsError("--check-deleted asks what matches a query: it has no place beside --from")
     raise typer.Exit(_fetch(settings, _wanted(saved) if saved else None, json=json, check_deleted=check_deleted))
 
 
@@ -76,7 +74,7 @@ def _fetch(settings: Settings, wanted: Wanted | None, *, json: bool, check_delet
     if settings.download.dry_run and wanted is None:
         return planned(settings, json=json)
     account = load_credentials(settings)
-    gone = Gone.asked(settings, account) if check_deleted else None
+    gone = Gone.asked(settings, account, wanted) if check_deleted else None
     report = fetched(settings, account, wanted, json=json, gone=gone)
     print_report(report, json=json)
     if gone:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
-from anyio import to_thread
+from anyio import EndOfStream, WouldBlock, create_memory_object_stream, create_task_group, to_thread
 
 from skyhaul.cli.gone import CheckDeleted, Gone
 from skyhaul.cli.options import Given, Json, takes
@@ -18,6 +18,8 @@ from skyhaul.errors import CatalogueError, SettingsError, SinkError, SkyhaulErro
 from skyhaul.keys import DOWNLOAD, QUERY, ResultFormat
 
 if TYPE_CHECKING:
+    from anyio.streams.memory import MemoryObjectReceiveStream
+
     from skyhaul.archives import ProviderSettings
     from skyhaul.credentials import Credentials
     from skyhaul.model import Product, Query
@@ -127,6 +129,7 @@ def check_restricted(query: Query) -> None:
         online=None,
         latest_version=False,
         season=None,
+        names=query.names if all(name.strip("*") for name in query.names) else (),
     )
     if same == Anything():
         raise SettingsError(
@@ -152,28 +155,43 @@ def _summed(totals: Totals, limits: ProviderSettings) -> str:
 
 
 def _held_back(settings: Settings, account: Credentials) -> str:
-    """Without which restriction there would be something, and how much: one request for each that may be left out."""
+    """Without which restriction there would be something, and how much: one request for each that may be left out.
+
+    People write latitude first as well: whether the area would find something so is said before all others.
+    """
     from skyhaul.cli.running import carried_out, of_search
     from skyhaul.observe.text import count_text
 
-    found: list[tuple[int, str]] = []
-    for option, query in _loosened(settings.query):
+    def counted(query: Query) -> int:
+        told = replace(settings, query=query, notices=())
         try:
-            count = carried_out(replace(settings, query=query), account, of_search, lambda haul: haul.count())
+            return carried_out(told, account, of_search, lambda haul: haul.count())
         except SkyhaulError:
-            continue  # no more than a hint is lost
-        found.append((count, option))
-    count, option = max(found, default=(0, ""))
+            return 0  # no more than a hint is lost
+
+    if settings.query.collection is None and settings.query.sensing.open:
+        return ""  # without times or collection counting is slow
+    if (turned := _turned(settings.query)) and (count := counted(turned)):
+        return f"; with longitude and latitude of the area exchanged there would be {count_text(count)}: longitude comes first"
+    count, option = max(((counted(query), option) for option, query in _loosened(settings.query)), default=(0, ""))
     return f"; without {option} there would be {count_text(count)}" if count else ""
 
 
+def _turned(query: Query) -> Query | None:
+    """The query with the axes of its area exchanged; ``None`` where that is no area."""
+    if query.area is None:
+        return None
+    from skyhaul.footprint import turned
+
+    area, asked = turned(query.area), query.area_asked and turned(query.area_asked)
+    return replace(query, area=area, area_asked=asked) if area and bool(asked) == bool(query.area_asked) else None
+
+
 def _loosened(query: Query) -> Iterator[tuple[str, Query]]:
-    """The query without one of its restrictions, for each that is quick to leave out: without times or collection counting is slow."""
+    """The query without one of its restrictions, for each that is quick to leave out."""
     from skyhaul.model import Query as Anything
 
     usual = Anything()
-    if query.collection is None and query.sensing.open:
-        return
     options = [(option, {name: getattr(usual, name) for name in names}) for option, names in _OPTIONAL]
     for option, left_out in options:
         without: Query = replace(query, **left_out)
@@ -200,20 +218,27 @@ _OPTIONAL = (
 
 
 async def _write(products: AsyncIterator[Product], writer: Writer, totals: Totals) -> None:
-    """Write products in batches on a thread: a slow reader of ours must not hold up the event loop."""
-    batch: list[Product] = []
+    """Write products on a thread, all that are there at once: whoever reads them slowly must not hold up the event loop."""
+    send, receive = create_memory_object_stream["Product"](BATCH)
 
-    def flush() -> None:
-        for product in batch:
-            writer.add(product)
-        batch.clear()
+    async def hand_on() -> None:
+        async with send:
+            async for product in products:
+                await send.send(product)
 
-    async for product in products:
-        totals.add(product)
-        batch.append(product)
-        if len(batch) == BATCH:
-            await to_thread.run_sync(flush)
-    await to_thread.run_sync(flush)
+    async with create_task_group() as tasks, receive:
+        tasks.start_soon(hand_on)
+        async for product in receive:
+            batch = [product, *_waiting(receive)]
+            for each in batch:
+                totals.add(each)
+            await to_thread.run_sync(writer.add_all, batch)
+
+
+def _waiting(products: MemoryObjectReceiveStream[Product]) -> Iterator[Product]:
+    with suppress(WouldBlock, EndOfStream):
+        while True:
+            yield products.receive_nowait()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""``--check-deleted``: what matches a query and was deleted by the archive, with what was found in its place."""
+"""``--check-deleted``: what matches a query, or stands in a list, and was deleted by the archive, with what there is in its place."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from skyhaul.catalogue.deleted import Deleted
     from skyhaul.cli.running import Observers
     from skyhaul.credentials import Credentials
-    from skyhaul.model import Product
+    from skyhaul.feed import Wanted
     from skyhaul.observe.bus import Bus
     from skyhaul.settings import Settings
 
@@ -22,7 +22,7 @@ CheckDeleted = Annotated[
     bool,
     typer.Option(
         "--check-deleted",
-        help="Say what matches and was deleted by the archive, and what replaces it.",
+        help="Say what matches, or stands in the list, and was deleted by the archive, and what replaces it.",
         envvar="SKYHAUL_CHECK_DELETED",
     ),
 ]
@@ -35,14 +35,15 @@ class Gone:
         from skyhaul.catalogue.versions import acquisition
 
         self._deleted = deleted
-        self._latest: dict[tuple[str, ...], Product | None] = {acquisition(each.product.name): None for each in deleted}
+        self._ids = {each.product.id for each in deleted}
+        self._latest = {acquisition(each.product.name): each.successor for each in deleted}
 
     @classmethod
-    def asked(cls, settings: Settings, account: Credentials) -> Gone:
-        """What the archive of ``settings`` has deleted of the query."""
+    def asked(cls, settings: Settings, account: Credentials, wanted: Wanted | None = None) -> Gone:
+        """What the archive of ``settings`` has deleted of the query, or of what is wanted."""
         from skyhaul.cli.running import carried_out, of_search
 
-        return cls(carried_out(settings, account, of_search, lambda haul: haul.deleted()))
+        return cls(carried_out(settings, account, of_search, lambda haul: haul.deleted(wanted)))
 
     def watching(self, observers: Observers) -> Observers:
         """``observers`` and one that looks for what replaces the deleted."""
@@ -54,7 +55,7 @@ class Gone:
         from skyhaul.model import Product
 
         key = acquisition(name)
-        if key in self._latest:
+        if key in self._latest and product_id not in self._ids:
             found, before = Product(id=product_id, name=name, provider=""), self._latest[key]
             self._latest[key] = found if before is None or rank(found) > rank(before) else before
 

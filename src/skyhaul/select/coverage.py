@@ -156,7 +156,7 @@ def shape_of(area: str) -> BaseGeometry:
         shape = shapely.force_2d(shapely.from_wkt(area))
     except (shapely.GEOSException, TypeError) as error:
         raise ValueError(f"{area!r} is not WKT ({error})") from None
-    if shape.is_empty:
+    if shape is None or shape.is_empty:
         raise ValueError("the area is empty")
     if not shape.is_valid:
         raise ValueError(f"the area is not valid: {shapely.is_valid_reason(shape)}")

@@ -116,6 +116,8 @@ def test_rings_are_turned_the_usual_way_and_heights_dropped():
         "geography'SRID=4326;POLYGON((7 44,8 44,8 45,7 45,7 44))'",
         "MULTIPOLYGON(((7 44,8 44,8 45,7 45,7 44)))",
         "GEOMETRYCOLLECTION(POLYGON((7 44,8 44,8 45,7 45,7 44)))",
+        "POLYGONZ((7 44 1, 8 44 1, 8 45 1, 7 45 1, 7 44 1))",
+        "POLYGON ZM ((7 44 1 1, 8 44 1 1, 8 45 1 1, 7 45 1 1, 7 44 1 1))",
     ],
 )
 def test_wkt_as_people_have_it(wkt):
@@ -170,7 +172,20 @@ def test_a_file_of_wkt_and_stdin(tmp_path, monkeypatch):
         ({"type": "Polygon", "coordinates": 5}, "not nested"),
         ("{not json", "not valid JSON"),
         ("POLYGON((a b,c d))", "is not a position of WKT"),
-        ("POLYGON((7 44,8 44,8 45,7 44", "there is no file"),
+        ("POLYGON((7 44,8 44,8 45,7 44", "it is not valid WKT: the last parenthesis is missing"),
+        ("POLYGON((1e400 0,1 0,1 1,1e400 0))", "1e400 is no position of WKT"),
+        (polygon([[10**400, 0], [1, 0], [1, 1], [10**400, 0]]), "a position is [longitude, latitude]"),
+        ([10**400, 0], "is not written [longitude, latitude]"),
+        ({**polygon(SQUARE), "crs": "EPSG:3857"}, "EPSG:3857"),
+        ({**polygon(SQUARE), "crs": {"type": "link", "properties": {"href": "elsewhere"}}}, "elsewhere"),
+        ({"type": "Feature", "geometry": "POINT (7 44)"}, "'POINT (7 44)' is no geometry"),
+        ('{"type":"GeometryCollection","geometries":[' * 3000, "it is nested too deeply"),
+        ("[[7,44],[8,44]", "it is not valid JSON"),
+        ("[[7,44],[8,44]]", "2 positions are no area"),
+        ("[7,44,8,45]", "is not written [longitude, latitude]"),
+        ("x" * 5000, "cannot be read (File name too long)"),
+        ("", "it is empty"),
+        (polygon([[7, 44], [8, 44], [9, 44], [7, 44]]), "the polygon holds nothing: its positions lie on a line"),
         ("region.geojson", "there is no file"),
         (polygon([[0, 0], [1e-8, 0], [1e-8, 1e-8], [0, 0]]), "smaller than ten centimetres"),
         (7, "neither a file nor WKT"),
@@ -231,6 +246,26 @@ def test_corners_are_closed():
 @pytest.mark.parametrize("given", ["11.35,44.49", [11.35, 44.49], [[11.35, 44.49]]])
 def test_one_corner_is_a_point(given):
     assert parse_area(aoi=given).wkt == "POINT (11.35 44.49)"
+
+
+@pytest.mark.parametrize("written", ["7,44\n8,44\n8,45\n", " [[7, 44], [8, 44], [8, 45]]\n", "7,44 8,44 8,45 7,44"])
+def test_corners_in_a_file_and_from_stdin(written, tmp_path, monkeypatch):
+    corners = parse_area(aoi="7,44 8,44 8,45")
+    (tmp_path / "corners.txt").write_text(written)
+    monkeypatch.setattr("sys.stdin", io.StringIO(written))
+    assert parse_area(aoi=written).wkt == corners.wkt
+    assert parse_area(aoi=tmp_path / "corners.txt").wkt == corners.wkt
+    assert parse_area(aoi="-").wkt == corners.wkt
+
+
+def test_nothing_from_stdin(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    assert refusal(aoi="-") == "stdin is empty"
+
+
+def test_a_tile_from_stdin(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("32TQR\n"))
+    assert parse_area(aoi="-") == parse_area(aoi="32TQR")
 
 
 def test_two_corners_are_no_area():

@@ -49,6 +49,30 @@ def test_a_zipped_shapefile(tmp_path):
     assert shapely.from_wkt(parse_area(aoi=tmp_path / "region.zip").wkt).equals(HOLED)
 
 
+def test_shapefiles_in_the_folders_of_a_zip_are_one_area(tmp_path):
+    for name, west in (("a", 7), ("b", 9)):
+        write(tmp_path / f"{name}.shp", shapely.box(west, 44, west + 1, 45))
+    with zipfile.ZipFile(tmp_path / "regions.zip", "w") as archive:
+        archive.writestr("__MACOSX/data/._a.shp", b"what a Mac adds")
+        for part in sorted(tmp_path.glob("[ab].*")):
+            archive.write(part, f"data/{part.stem}/{part.name}")
+    found = shapely.from_wkt(parse_area(aoi=tmp_path / "regions.zip").wkt)
+    assert found.equals(shapely.box(7, 44, 8, 45).union(shapely.box(9, 44, 10, 45)))
+
+
+def test_a_shapefile_alone_names_what_is_missing(tmp_path):
+    write(tmp_path / "region.shp", shapely.box(7, 44, 8, 45))
+    (tmp_path / "region.shx").unlink()
+    with pytest.raises(ValueError, match=r"beside .*region\.shp there is no region\.shx"):
+        parse_area(aoi=tmp_path / "region.shp")
+
+
+def test_coordinates_that_lie_nowhere_on_the_earth_are_refused(tmp_path):
+    write(tmp_path / "plan.gpkg", shapely.box(0, 0, 10, 10), crs='LOCAL_CS["building",UNIT["metre",1]]')
+    with pytest.raises(ValueError, match="nobody knows where on the Earth"):
+        parse_area(aoi=tmp_path / "plan.gpkg")
+
+
 def test_all_layers_of_a_geopackage(tmp_path):
     path = write(tmp_path / "region.gpkg", SQUARE, layer="one")
     write(path, FAR, layer="two", append=True)

@@ -35,13 +35,24 @@ def test_a_ring_that_may_be_meant_the_long_way_is_refused():
         parse_area(aoi=polygon(band))
 
 
+@pytest.mark.parametrize("lons", [(0, 90, 180, -90, 0), (-180, -90, 0, 90, 180, -180), (180, 60, -60, -180, 180)])
 @pytest.mark.parametrize(("lat", "pole"), [(80, 90), (-70, -90)])
-def test_a_ring_around_a_pole_holds_the_pole(lat, pole):
-    area = parse_area(aoi=polygon([[0, lat], [90, lat], [180, lat], [-90, lat], [0, lat]]))
+def test_a_ring_around_a_pole_holds_the_pole(lat, pole, lons):
+    area = parse_area(aoi=polygon([[lon, lat] for lon in lons]))
     assert shapely.from_wkt(area.wkt).covers(shapely.Point(33, pole))
     cap = square_metres(parse_area(bbox=[-180, min(lat, pole), 180, max(lat, pole)]).wkt)
     assert square_metres(area.wkt) == pytest.approx(cap, rel=1e-9)
     assert "pole, which is taken to lie inside" in area.notices[0]
+
+
+def test_a_band_along_the_edges_of_the_map_is_no_cap():
+    band = [[-180, -80], [0, -80], [180, -80], [180, -60], [-180, -60], [-180, -80]]
+    assert shapely.from_wkt(parse_area(aoi=polygon(band)).wkt).equals(shapely.box(-180, -80, 180, -60))
+
+
+def test_longitudes_may_go_on_across_greenwich():
+    ring = [[350, -10], [370, -10], [370, 10], [350, 10], [350, -10]]
+    assert shapely.from_wkt(parse_area(aoi=polygon(ring)).wkt).equals(shapely.box(-10, -10, 10, 10))
 
 
 def test_a_slip_of_the_pen_is_mended_and_said():

@@ -7,7 +7,15 @@ import msgspec
 import pytest
 
 from skyhaul.catalogue.asking import Asking
-from skyhaul.catalogue.deleted import Deletions, Remembering, deleted_url, explain, find_deleted, parse_deleted
+from skyhaul.catalogue.deleted import (
+    Deletions,
+    Remembering,
+    deleted_url,
+    explain,
+    find_deleted,
+    find_deleted_of,
+    parse_deleted,
+)
 from skyhaul.catalogue.versions import acquisition
 from skyhaul.errors import CatalogueError, ConnectionLost, ObjectMissing, RequestRefused
 from skyhaul.model import Condition, Query, Season, TimeInterval
@@ -76,6 +84,25 @@ async def test_several_pages_are_read_until_they_add_up():
 
     with pytest.raises(CatalogueError, match=f"{len(everyone)} deleted products are counted, and 2 listed"):
         await find_deleted(Short([]), Query(), ASKING)
+
+
+@pytest.mark.parametrize("by", ["ids", "names"])
+async def test_of_a_long_list_the_deleted_are_found_with_their_successors(by):
+    provider, web = embedded()
+    everyone = await all_deleted()
+    before = len(web.asked)
+    kept = [getattr(product, by[:-1]) for product in everything()]
+    found = await find_deleted_of(
+        provider, asking=ASKING, **{by: [*kept, *(getattr(each.product, by[:-1]) for each in everyone)]}
+    )
+    assert {each.product.id for each in found} == {each.product.id for each in everyone}
+    assert any(each.successor for each in found)
+    for each in found:
+        others = [other for other in everything() if acquisition(other.name) == acquisition(each.product.name)]
+        assert (each.successor in others) is bool(others)
+    lists = len(web.asked) - before - len(found)
+    assert len(kept) / 100 < lists < len(kept) / 30
+    assert await find_deleted_of(provider, asking=ASKING) == []
 
 
 async def test_a_missing_product_was_deleted_and_is_replaced_by_another_version():

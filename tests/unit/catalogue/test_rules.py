@@ -28,6 +28,7 @@ CLOUD = Condition(attribute="cloudCover", operator="le", value=20.0)
         ("productType in (A, B),cloudCover 10..20", {"where": ["productType in (A, B)", "cloudCover 10..20"]}),
         ("platformShortName=SENTINEL-2", {"where": ["platformShortName=SENTINEL-2"]}),
         ("baseline>=05.00,baseline<05.10", {"baseline": [">=05.00", "<05.10"]}),
+        ("cloudCover..20,mode=IW", {"where": ["cloudCover ..20"], "mode": "IW"}),
         ("baseline=05.10", {"baseline": ["05.10"]}),
         ("season=04-01..06-30", {"season": "04-01..06-30"}),
         (

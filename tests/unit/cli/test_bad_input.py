@@ -66,6 +66,7 @@ def skyhaul(monkeypatch, capfd, tmp_path):
         (["--cloud-max", "120"], "--cloud-max: 120 is not between 0 and 100"),
         (["--where", "cloudcover<=20"], "--where: the attribute 'cloudcover' is unknown; did you mean cloudCover?"),
         ([], "nothing restricts the query: give at least one of --collection"),
+        (["--name", "*"], "nothing restricts the query: give at least one of --collection"),
         (["--format", "shapefile"], "Invalid value for '--format'"),
         (["--cloud-maximum", "20"], "No such option: --cloud-maximum"),
         (["--tile"], "Option '--tile' requires an argument"),

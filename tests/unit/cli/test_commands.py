@@ -134,6 +134,21 @@ def test_a_product_that_was_deleted_since_the_search(skyhaul, tmp_path, environm
     assert "; replaced by S2" in result["error"]
 
 
+def test_what_of_a_list_was_deleted_is_named_with_what_replaces_it(skyhaul, tmp_path):
+    said = skyhaul("search", *TYPE, "--check-deleted", "--format", "names")[2].splitlines()[1:-1]
+    gone = [line.removeprefix("skyhaul:   ").partition(":")[0] for line in said]
+    kept = lines(skyhaul("search", *TYPE, "--limit", "1", "--json")[1])[0]
+    (tmp_path / "names.txt").write_text("\n".join([*gone, kept["name"]]))
+    options = ("--into", "archive", "--via", "http", "--check-deleted", "--json")
+    code, _, err = skyhaul("download", "--from", "names.txt", *options)
+    assert code != 0, "what is gone cannot be had"
+    assert f"skyhaul: {len(gone)} products that match were deleted by the archive:" in err
+    assert set(said) <= set(err.splitlines())
+    (tmp_path / "kept.jsonl").write_text(json.dumps(kept) + "\n")
+    code, _, err = skyhaul("download", "--from", "kept.jsonl", *options)
+    assert (code, "nothing that matches was deleted by the archive" in err) == (0, True)
+
+
 def test_names_from_a_file_that_the_catalogue_does_not_have(skyhaul, tmp_path):
     names = skyhaul("search", *TYPE, "--format", "names")[1].splitlines()
     (tmp_path / "names.txt").write_text("\n".join([*names, "S2A_NONE.SAFE"]))

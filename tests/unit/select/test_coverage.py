@@ -181,6 +181,7 @@ def test_footprints_that_cross_themselves_or_have_spikes_are_mended():
     [
         ("nonsense", {}, "is not WKT"),
         ("POLYGON EMPTY", {}, "the area is empty"),
+        (None, {}, "the area is empty"),
         ("POLYGON ((0 0, 1 1, 1 0, 0 1, 0 0))", {}, "the area is not valid: Self-intersection"),
         (SQUARE, {"minimum": 101}, "101 is not a percentage"),
         (SQUARE, {"minimum": float("nan")}, "nan is not a percentage"),
