@@ -73,7 +73,7 @@ class Assembly:
     retry: RetryPolicy
     emit: Emit
     meter: Meter
-    login: Callable[[], Awaitable[object]] | None = None
+    login: Callable[[str], Awaitable[None]] | None = None
     known: dict[str, dict[str, KnownFile]] = field(default_factory=dict)
     ahead: dict[str, Ahead] = field(default_factory=dict)
 
@@ -134,8 +134,8 @@ class Assembly:
             return await self.provider.objects(product, self.order.wish)
 
         objects = await self.retry.call(once)
-        if objects[0].route == "http" and self.login is not None:
-            await self.login()  # a refused login ends the run here, not product by product
+        if objects[0].route == "http" and self.login is not None and not objects[0].mirrors:
+            await self.login(objects[0].location)  # a refused login ends the run here, not product by product
         _check_names(objects)
         self.known[product.id] = await self.journal.files(product.id)
         places = (self._folder(product), self.order.destination / path)
@@ -374,7 +374,7 @@ def _intact(place: Path, product: Product) -> tuple[str | None, list[tuple[str, 
 
 
 def _vouched(tree: Path, product: str) -> str | None:
-    """``manifest`` if a tree's own manifest vouches for ``product``; ``None`` if it has none.
+    """``manifest`` if a tree's own manifest vouches for ``product``; ``None`` if it has none, or one that states no digests.
 
     Raises:
         IntegrityError: a file is missing or wrong.
@@ -383,10 +383,8 @@ def _vouched(tree: Path, product: str) -> str | None:
     if found is None:
         return None
     stated = manifest.parse(found.read_bytes())
-    if digests.strongest(listed.checksum for listed in stated) is None:
-        return None  # by algorithms that nobody here knows
     for listed in stated:
-        path = tree / safe_path(listed.path)
-        if not path.is_file() or not (manifest.doubtful(product, listed.path) or is_intact(path, listed.checksum)):
+        path, unsure = tree / safe_path(listed.path), listed.checksum is None or manifest.doubtful(product, listed.path)
+        if not path.is_file() or not (unsure or is_intact(path, listed.checksum)):
             raise IntegrityError(f"{listed.path}: not what the manifest states")
-    return "manifest"
+    return "manifest" if any(listed.checksum for listed in stated) else None  # none, or none that is known here

@@ -11,8 +11,8 @@ from support.trees import published
 
 ELSEWHERE = ("creodias", "dhus", "noa", "resto")
 S2 = ("--collection", "SENTINEL-2", "--start", "2024-04-01", "--end", "2024-09-30")
-UNVOUCHED = "S1A_AUX_CAL_V20240401T010000_G20240403T011514.SAFE"
-"""An auxiliary product whose manifest lists nothing: without a digest from the catalogue nobody vouches for it."""
+AUXILIARY = "S1A_AUX_CAL_V20240401T010000_G20240403T011514.SAFE"
+"""A product whose manifest lists nothing: where the catalogue states no digest either, the CRCs of its zip are all there is."""
 OPTICAL = tuple(name for name in MIXED if name.startswith("S2"))
 BROKEN = ("empty-page", "shifted-page", "malformed", "lost-link")
 
@@ -76,7 +76,7 @@ def test_broken_pages_hide_nothing(archive, skyhaul, route):
 
 @pytest.mark.parametrize("provider", ELSEWHERE)
 def test_the_same_files_come_from_everywhere(archive, skyhaul, provider):
-    wanted = {"resto": OPTICAL, "noa": tuple(name for name in MIXED if name != UNVOUCHED)}.get(provider, MIXED)
+    wanted = OPTICAL if provider == "resto" else MIXED
     names = "\n".join(wanted)
     trees = {}
     for source in ("cdse", provider):
@@ -95,6 +95,37 @@ def test_digests_come_from_where_they_are_known(skyhaul):
         levels[provider] = ran.lines[0]["level"]
     # The mirror states none: the product's own manifest vouches for its files.
     assert levels == {"creodias": "blake3", "dhus": "md5", "noa": "manifest", "resto": "md5"}
+
+
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [
+        (AUXILIARY, "zip"),
+        (OPTICAL[0], "manifest"),
+        *((name, "length") for name in MIXED if name.endswith((".EOF", ".nc"))),
+    ],
+)
+def test_a_mirror_without_digests_is_believed_as_far_as_can_be_told(skyhaul, name, level):
+    command = ("download", "--provider", "noa", "--from", "-", "--json")
+    ran = skyhaul(*command, "--into", "x", stdin=name)
+    assert (ran.code, [(line["state"], line["level"]) for line in ran.lines]) == (0, [("verified", level)]), ran.err
+    strict = skyhaul(*command, "--into", "y", "--require-verified", stdin=name)
+    assert strict.code == (1 if level == "length" else 0)
+    assert bool(published(skyhaul.folder / "y")) is (level != "length")
+
+
+def test_words_in_place_of_a_product_are_waited_out(archive, skyhaul):
+    query = ("--collection", "SENTINEL-2", "--start", "2024-04-01", "--where", "Online=false", "--format", "names")
+    names = skyhaul("search", *query).out.split()[:2]
+    command = ("download", "--provider", "resto", "--from", "-", "--into", "x", "--order-wait", "1s", "--json")
+    archive.play(staging_s=3600, staging_status=200)
+    ran = skyhaul(*command, "--max-time", "1s", stdin="\n".join(names))
+    assert (ran.code, {line["state"] for line in ran.lines}) == (1, {"offline"})
+    assert all("ordered" in line["error"] for line in ran.lines)
+    assert published(skyhaul.folder / "x") == {}
+    archive.load_tapes()
+    again = skyhaul(*command, stdin="\n".join(names))
+    assert (again.code, {line["state"] for line in again.lines}) == (0, {"verified"}), again.err
 
 
 def test_a_cut_download_goes_on_from_its_last_byte_at_a_dhus(warm, tmp_path):
@@ -164,3 +195,24 @@ def test_a_plan_is_made_for_every_archive(skyhaul):
         ran = skyhaul("plan", "--provider", provider, *S2, "--limit", "5", "--json")
         assert ran.code == 0, ran.err
         assert json.loads(ran.out)["products"] == 5
+
+
+@pytest.mark.parametrize("body", ["json", "xml"])
+@pytest.mark.parametrize(
+    ("provider", "route"), [("noa", "noa.value"), ("dhus", "dhus.value"), ("resto", "resto.download")]
+)
+def test_what_comes_in_place_of_a_product_is_never_published(archive, skyhaul, provider, route, body):
+    wanted = (
+        OPTICAL[:1]
+        if provider == "resto"
+        else (OPTICAL[0], *(name for name in MIXED if name.endswith((".EOF", ".nc"))))
+    )
+    words = ("download", "--provider", provider, "--from", "-", "--into", "x", "--json", "--no-order")
+    archive.play({"kind": "error-page", "route": route, "body": body})
+    ran = skyhaul(*words, stdin="\n".join(wanted))
+    assert (ran.code, {line["state"] for line in ran.lines} <= {"failed", "offline"}) == (1, True), ran.err
+    assert published(skyhaul.folder / "x") == {}
+    # A page of somebody between passes by itself.
+    archive.play({"kind": "error-page", "route": route, "nth": 1})
+    again = skyhaul(*words, stdin="\n".join(wanted))
+    assert (again.code, {line["state"] for line in again.lines}) == (0, {"verified"}), again.err

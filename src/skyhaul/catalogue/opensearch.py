@@ -24,6 +24,8 @@ _T = TypeVar("_T")
 
 _BASELINE = re.compile(r"S2[A-D]_.*_N(\d\d)(\d\d)_")
 _COLLECTION = re.compile(r"SENTINEL-?(\d\w*)", re.IGNORECASE)
+_AT_ONCE = frozenset({"disk", "tier2"})
+"""Storage from which a product comes at once; PEPS had a second tier of disks from 2024 on (peps_download, issue 48)."""
 
 
 class _Link(Struct):
@@ -177,7 +179,7 @@ def _of_feature(feature: _Feature, provider: str) -> Product:
         modified=moment(told.updated, name),
         size=max(told.resource_size or download.size or 0, 0) or None,  # CDSE resto: 0 and -1 where not known
         checksums=checksums("MD5", told.resource_checksum),
-        online=told.storage.get("mode") == "disk" if told.storage else told.status in {None, "ONLINE", 0},
+        online=told.storage.get("mode") in _AT_ONCE if told.storage else told.status in {None, "ONLINE", 0},
         footprint=feature.geometry if isinstance(feature.geometry, dict) else None,
         s3_path=identifier.lstrip("/") if identifier.startswith("/eodata/") else None,
         quicklook_url=next((url for url in (told.quicklook, told.thumbnail) if url and url.startswith("http")), None),

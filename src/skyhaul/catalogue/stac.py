@@ -8,7 +8,7 @@ are not the id.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -21,6 +21,8 @@ from skyhaul.model import Attribute, Product
 from skyhaul.protocols import Page
 from skyhaul.transfer.checksum import of_multihash
 
+_LOGINS = frozenset({"openIdConnect", "oauth2"})
+"""Types of authentication schemes that somebody logs in for. An S3 scheme wants keys, and so shows in an address."""
 _WHOLE = ("product", "netcdf")
 """Assets that are the whole product, in lower case."""
 _PREVIEWS = ("thumbnail", "quicklook")
@@ -53,9 +55,10 @@ Read = Callable[["Item", str], Product]
 
 
 class Alternate(Struct, gc=False):
-    """The same file at another place."""
+    """The same file at another place. ``auth`` are names of the item's authentication schemes."""
 
     href: str = ""
+    auth: list[str] | None = field(name="auth:refs", default=None)
 
 
 class Asset(Struct):
@@ -70,13 +73,18 @@ class Asset(Struct):
     size: float = field(name="file:size", default=0)  # CDSE STAC: 1302405.0 occurs
     checksum: str | None = field(name="file:checksum", default=None)
     local_path: str | None = field(name="file:local_path", default=None)
+    auth: list[str] | None = field(name="auth:refs", default=None)
     gsd: float | None = None
     rasters: list[dict[str, Any]] | None = field(name="raster:bands", default=None)
 
     def hrefs(self) -> Iterator[str]:
         """Where the file is, the first place first."""
-        yield self.href
-        yield from (each.href for each in (self.alternate or {}).values())
+        yield from (href for href, _ in self.places())
+
+    def places(self) -> Iterator[tuple[str, Sequence[str]]]:
+        """Where the file is, the first place first, and what opens each: names of authentication schemes."""
+        yield self.href, self.auth or ()
+        yield from ((each.href, each.auth or ()) for each in (self.alternate or {}).values())
 
 
 class Link(Struct):
@@ -98,6 +106,12 @@ class Item(Struct):
     geometry: dict[str, Any] | None = None
     properties: dict[str, Any] = {}
     assets: dict[str, Asset] = {}
+
+    def login(self, names: Sequence[str]) -> bool:
+        """Whether one of the authentication schemes of these names wants somebody to log in (STAC authentication extension)."""
+        schemes = self.properties.get("auth:schemes")
+        told = schemes if isinstance(schemes, dict) else {}
+        return any(isinstance(told.get(name), dict) and told[name].get("type") in _LOGINS for name in names)
 
 
 class _Following(Struct, omit_defaults=True):

@@ -33,6 +33,15 @@ _UNUSUAL = re.compile(r"[^A-Za-z0-9._+=@-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Placed:
+    key: str
+    asset: Asset
+    route: Route
+    location: str
+    login: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _File:
     key: str
     asset: Asset
@@ -47,7 +56,7 @@ def objects(item: Item, wish: Wish, place: Place) -> list[RemoteObject]:
     Raises:
         ObjectMissing: nothing of it is wanted, or nothing that is wanted can be reached; says which.
     """
-    placed = list(_placed(item, place))
+    placed = _placed(item, place)
     files = _named(item, placed)
     kept = [file for file in files if _wanted(file, wish)]
     if not kept:
@@ -65,24 +74,33 @@ def bucket_of(href: str) -> tuple[str, str] | None:
     return (parts.netloc, parts.path.lstrip("/")) if parts.scheme == "s3" and parts.path.strip("/") else None
 
 
-def _placed(item: Item, place: Place) -> Iterator[tuple[str, Asset, Route, str]]:
-    for key, asset in item.assets.items():
-        found = next((there for href in asset.hrefs() if href and (there := place(href))), None)
-        if found is not None:
-            yield key, asset, *found
+def _placed(item: Item, place: Place) -> list[_Placed]:
+    """Where each asset is that can be reached. Keys that somebody set for S3 are there to be used; then nothing else wants a login."""
+    found = [each for key, asset in item.assets.items() if (each := _chosen(item, key, asset, place))]
+    keyed = any(each.route == "s3" for each in found)
+    return [each for each in found if each.route == "s3" or not (keyed and each.login)]
 
 
-def _named(item: Item, placed: Sequence[tuple[str, Asset, Route, str]]) -> list[_File]:
+def _chosen(item: Item, key: str, asset: Asset, place: Place) -> _Placed | None:
+    places = [
+        _Placed(key=key, asset=asset, route=there[0], location=there[1], login=item.login(auth))
+        for href, auth in asset.places()
+        if href and (there := place(href))
+    ]
+    return min(places, key=lambda each: (each.route != "s3", each.login), default=None)
+
+
+def _named(item: Item, placed: Sequence[_Placed]) -> list[_File]:
     """Each with a path of its own: as it is stored, or below its key where two would be called the same."""
-    paths = [_path(item, key, asset) for key, asset, _, _ in placed]
+    paths = [_path(item, each.key, each.asset) for each in placed]
     names = [PurePosixPath(path).name for path in paths]
-    keys = [_plain(key) for key, *_ in placed]
+    keys = [_plain(each.key) for each in placed]
     below = [f"{key}/{name}" for key, name in zip(keys, names, strict=True)]
     numbered = [f"{number:03d}-{path}" for number, path in enumerate(below)]
     paths = next((each for each in (paths, below) if _apart(each)), numbered)
     return [
-        _File(key=key, asset=asset, path=path, route=route, location=location)
-        for path, (key, asset, route, location) in zip(paths, placed, strict=True)
+        _File(key=each.key, asset=each.asset, path=path, route=each.route, location=each.location)
+        for path, each in zip(paths, placed, strict=True)
     ]
 
 
@@ -133,7 +151,8 @@ def _aliases(file: _File) -> Iterator[str]:
     metres = band[2] or _metres(file.asset)
     for each in (int(metres),) if metres else _RESOLUTIONS_M:
         yield f"IMG_DATA/_{band[1].upper()}_{each}m.jp2"
-    yield f"/IMG_DATA/_{band[1].upper()}.jp2"
+    if not band[2]:  # a key that tells a resolution is one of several of the band
+        yield f"/IMG_DATA/_{band[1].upper()}.jp2"
 
 
 def _metres(asset: Asset) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import ClassVar, Protocol
 
 from anyio import CapacityLimiter, create_task_group, to_thread
@@ -35,7 +36,7 @@ class Shelf(Protocol):
 
 
 THREAD_BYTES = 1 << 18
-"""Replies above this are decoded off the loop: a page of 1000 products takes some 20 ms."""
+"""Replies above this are decoded off the loop, one at a time, for two would wait for each other: 1000 products take some 20 ms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class Cdse:
     shelf: Shelf | None = None
     expand: tuple[str, ...] = ATTRIBUTES_ONLY
     _places: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(Cdse.paging.concurrency), init=False)
+    _desk: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1), init=False)
 
     name: ClassVar[str] = "cdse"
     # CDSE OData: $top ≤ 1000, $skip ≤ 10 000; requests in flight are not limited by word, four is what an account may have elsewhere.
@@ -124,8 +126,9 @@ class Cdse:
 
     async def _read(self, body: bytes, collection: str | None) -> Page:
         if len(body) < THREAD_BYTES:
-            return await to_thread.run_sync(lambda: parse_page(body, provider=self.name, collection=collection))
-        return await to_thread.run_sync(lambda: parse_page(body, provider=self.name, collection=collection))
+            return parse_page(body, provider=self.name, collection=collection)
+        read = partial(parse_page, body, provider=self.name, collection=collection)
+        return await to_thread.run_sync(read, limiter=self._desk)
 
 
 def made(means: Means) -> Made:

@@ -129,4 +129,5 @@ def made(means: Means) -> Made:
     """See :class:`skyhaul.archives.Archive`."""
     if not means.settings.url:
         raise SettingsError("a DHuS is somewhere: say where with --url, such as --url https://colhub.met.no")
-    return Made(provider=Dhus(web=means.web, url=means.settings.url, sources=means.sources), sources=means.sources)
+    sources = zips.genuine(means.sources)
+    return Made(provider=Dhus(web=means.web, url=means.settings.url, sources=sources), sources=sources)

@@ -21,6 +21,6 @@ PAGE_SIZE = 200
 def made(means: Means) -> Made:
     """See :class:`skyhaul.archives.Archive`. Buckets whose readers pay (Sentinel-2 L1C, Sentinel-1) cannot be reached."""
     root = means.settings.catalogue_url
-    shelf = Assets(web=means.web, name=means.archive, root=root, road=road(means))
+    shelf = Assets(web=means.web, name=means.archive, root=root, road=road(means), sources=means.sources)
     catalogue = Stac(name=means.archive, web=means.web, root=root, words=WORDS, shelf=shelf, page_size=PAGE_SIZE)
     return Made(provider=catalogue, sources=means.sources)

@@ -22,7 +22,7 @@ from skyhaul.model import Checksum, Product, Query, RemoteObject, Route, TimeInt
 from skyhaul.protocols import Expected, Here, LinkPaging, Page, Slice, Source, Web, Wish
 from skyhaul.providers.routes import Road, road, seconds_as_zip
 from skyhaul.providers.stac import JSON, both
-from skyhaul.providers.zips import ask_for
+from skyhaul.providers.zips import ask_for, genuine
 from skyhaul.values import meant
 
 ORDERS = {"start": "start_datetime", "end": "end_datetime"}
@@ -236,15 +236,15 @@ def read(item: Item, provider: str) -> Product:
 
 def made(means: Means) -> Made:
     """See :class:`skyhaul.archives.Archive`."""
-    root = means.settings.catalogue_url
+    root, sources = means.settings.catalogue_url, genuine(means.sources, tape=True)
     geodes = Geodes(
         web=means.web,
         catalogue_url=root,
         portal_url=root.removesuffix("/api/stac"),
         road=road(means),
-        sources=means.sources,
+        sources=sources,
     )
-    return Made(provider=geodes, sources=means.sources)
+    return Made(provider=geodes, sources=sources)
 
 
 def _properties(query: Query, interval: TimeInterval) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -108,6 +108,6 @@ class Noa:
 
 def made(means: Means) -> Made:
     """See :class:`skyhaul.archives.Archive`."""
-    urls = means.settings
-    provider = Noa(web=means.web, catalogue_url=urls.catalogue_url, sources=means.sources)
-    return Made(provider=provider, sources=means.sources)
+    sources = zips.genuine(means.sources)
+    provider = Noa(web=means.web, catalogue_url=means.settings.catalogue_url, sources=sources)
+    return Made(provider=provider, sources=sources)

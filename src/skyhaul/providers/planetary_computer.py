@@ -137,13 +137,15 @@ def made(means: Means) -> Made:
     """See :class:`skyhaul.archives.Archive`. Pictures and tiles that the archive draws on demand are no files."""
     root = means.settings.catalogue_url
     api = root.removesuffix("/stac/v1")
+    signer = Signer(means.web, means.settings.sign_url)
+    sources: dict[Route, Source] = {route: Signed(source, signer) for route, source in means.sources.items()}
     shelf = Assets(
         web=means.web,
         name=means.archive,
         root=root,
         road=road(means),
+        sources=sources,
         left_out=lambda href: href.startswith(f"{api}/data/"),
     )
     catalogue = Stac(name=means.archive, web=means.web, root=root, words=WORDS, shelf=shelf, page_size=PAGE_SIZE)
-    signer = Signer(means.web, means.settings.sign_url)
-    return Made(provider=catalogue, sources={route: Signed(source, signer) for route, source in means.sources.items()})
+    return Made(provider=catalogue, sources=sources)

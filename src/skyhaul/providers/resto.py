@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import ClassVar
 from urllib.parse import quote
 
+import msgspec
 from anyio import to_thread
 
 from skyhaul.archives import Made, Means
@@ -113,6 +115,10 @@ class Resto:
     async def _page(self, part: Slice, collection: str, number: int) -> Page:
         url = page_url(self.url, collection, part.query, part.interval, page=number, size=self.size)
         reply = await self.web.get(url)
+        if _code(reply) == HTTPStatus.NOT_FOUND:
+            raise SettingsError(
+                f"{self.name} has no collection {part.query.collection!r}; at PEPS they were S1, S2, S2ST and S3"
+            )
         page = await to_thread.run_sync(lambda: parse_resto(reply, provider=self.name))
         _check(page, number, self.size, part.name)
         inside = begins_in(part.interval)
@@ -132,6 +138,20 @@ class Resto:
         collection = product.collection or collections(Query(), TimeInterval())[0]
         url = f"{self.url.rstrip('/')}/collections/{quote(collection)}/{quote(product.id)}/download/?issuerId=peps"
         return zips.whole(product, url, ranges=False)
+
+
+class _Refusal(msgspec.Struct):
+    """An error, which comes with status 200."""
+
+    code: int | None = msgspec.field(name="ErrorCode", default=None)
+
+
+def _code(reply: bytes) -> int | None:
+    """What kind of error a reply is, if it says so; what is no reply at all is seen to elsewhere."""
+    try:
+        return msgspec.json.decode(reply, type=_Refusal).code
+    except msgspec.DecodeError:
+        return None
 
 
 def _check(page: Page, number: int, size: int, name: str) -> None:
@@ -164,4 +184,5 @@ def made(means: Means) -> Made:
     """See :class:`skyhaul.archives.Archive`."""
     if not means.settings.url:
         raise SettingsError("a resto is somewhere: say where with --url, such as --url https://example.org/resto")
-    return Made(provider=Resto(web=means.web, url=means.settings.url, sources=means.sources), sources=means.sources)
+    sources = zips.genuine(means.sources, tape=True)
+    return Made(provider=Resto(web=means.web, url=means.settings.url, sources=sources), sources=sources)

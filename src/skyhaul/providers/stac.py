@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
@@ -19,7 +19,8 @@ from skyhaul.catalogue.stac import Item, Link, Read, counterpart, item_product, 
 from skyhaul.catalogue.stac_search import Language, Words, search_body, search_url
 from skyhaul.errors import AccessDenied, ObjectMissing, SettingsError, SkyhaulError
 from skyhaul.model import Product, Query, RemoteObject, Route, TimeInterval, Via
-from skyhaul.protocols import Expected, Here, LinkPaging, Lister, Page, Slice, Web, Wish
+from skyhaul.protocols import Expected, Here, LinkPaging, Lister, Page, Slice, Source, Web, Wish
+from skyhaul.providers.probes import measured
 from skyhaul.providers.routes import Road, road
 
 JSON = "application/json"
@@ -56,27 +57,29 @@ class Shelf(Protocol):
 class Assets:
     """The way to the assets of items, which are asked for when a product is fetched: their addresses may not last.
 
-    ``lister`` is there with S3 keys; without them ``s3_url`` is where open buckets are. ``left_out`` are addresses that are no files.
+    ``sources`` are asked for the sizes that items do not tell. ``lister`` is there with S3 keys; without them ``s3_url`` is where open
+    buckets are. ``left_out`` are addresses that are no files.
     """
 
     web: Web
     name: str
     root: str
     road: Road
+    sources: Mapping[Route, Source] = field(default_factory=dict)
     lister: Lister | None = None
     s3_url: str = ""
     left_out: Callable[[str], bool] = lambda _: False
 
     def expected(self, product: Product, wish: Wish) -> Expected:
         """See :class:`skyhaul.protocols.Provider`."""
-        route: Route = "s3" if wish.via == "s3" else "http"
+        route: Route = "s3" if wish.via == "s3" or (wish.via == "auto" and self.lister is not None) else "http"
         seconds = self.road.latency_s * (1 + ASSETS_USUAL) + (product.size or 0) / self.road.bytes_per_s
         return Expected(route=route, objects=ASSETS_USUAL, seconds=seconds)
 
     async def objects(self, product: Product, wish: Wish) -> Sequence[RemoteObject]:
         """See :class:`skyhaul.protocols.Provider`."""
         item = await item_of(self.web, self.root, product, self.name)
-        return stac_assets.objects(item, wish, partial(self._place, wish.via))
+        return await measured(stac_assets.objects(item, wish, partial(self._place, wish.via)), self.sources)
 
     def _place(self, via: Via, href: str) -> tuple[Route, str] | None:
         if href.startswith(("https://", "http://")):
@@ -126,6 +129,7 @@ class Stac:
         self.posts = posts
         self._size, self._concurrency = page_size, concurrency
         self._places = CapacityLimiter(concurrency)
+        self._desk = CapacityLimiter(1)  # two that decode would wait for each other
         self._there: set[str] = set()
 
     @property
@@ -210,7 +214,8 @@ class Stac:
         async with self._places:
             found = await (self.web.get(url) if body is None else self.web.post(url, body, JSON))
         asked = None if body is None else msgspec.json.decode(body)
-        return await to_thread.run_sync(lambda: parse_items(found, provider=self.name, read=self.read, asked=asked))
+        read = partial(parse_items, found, provider=self.name, read=self.read, asked=asked)
+        return await to_thread.run_sync(read, limiter=self._desk)
 
     async def _check(self, collection: str) -> None:
         if collection in self._there:
@@ -290,6 +295,7 @@ def made(means: Means) -> Made:
         name=means.archive,
         root=root,
         road=road(means),
+        sources=means.sources,
         lister=means.lister,
         s3_url=means.settings.s3_url,
     )

@@ -36,6 +36,12 @@ if TYPE_CHECKING:
 
 LIMIT_MAX, LIMIT_DEFAULT = 80, 10
 COLLECTIONS = {"PEPS_S1_L1": ("SENTINEL-1", ("GRD", "SLC")), "PEPS_S2_L1C": ("SENTINEL-2", ("S2MSI1C",))}
+ENDPOINTS = {
+    "SENTINEL-1": "https://s3.datalake.cnes.fr/sentinel1-grd",
+    "SENTINEL-2": "https://s3.datalake.cnes.fr/sentinel2-l1c",
+}
+"""Where the portal has its files from; told, never asked."""
+
 DOWNLOAD = re.compile(r"/api/download/URN:FEATURE:DATA:gdh:(?P<id>[0-9a-f-]{36}):V1/files/(?P<md5>[0-9a-f]{32})")
 OPERATORS = {"eq": "eq", "neq": "ne", "lt": "lt", "lte": "le", "gt": "gt", "gte": "ge"}
 TIMES = {"start_datetime": "ContentDate/Start", "end_datetime": "ContentDate/End"}
@@ -224,6 +230,7 @@ def _properties(product: SimProduct) -> dict[str, Any]:
         "sat:relative_orbit": values.get("relativeOrbitNumber"),
         "sar:instrument_mode": values.get("operationalMode"),
         "latest": True,
+        "endpoint_url": f"{ENDPOINTS[product.collection]}/{product.start:%Y/%m/%d}/{item_id(product.name)}.zip",
     }
     if "tileId" in values:
         found["grid:code"] = f"T{values['tileId']}"

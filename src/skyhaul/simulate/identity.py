@@ -87,6 +87,7 @@ def discovery(issuer: str) -> dict[str, Any]:
     endpoint = f"{issuer}/protocol/openid-connect"
     return {
         "issuer": issuer,
+        "authorization_endpoint": f"{endpoint}/auth",
         "token_endpoint": f"{endpoint}/token",
         "jwks_uri": f"{endpoint}/certs",
         "end_session_endpoint": f"{endpoint}/logout",

@@ -18,9 +18,11 @@ from skyhaul.simulate.downloads import deliver
 from skyhaul.simulate.faults import Subject
 from skyhaul.simulate.hosts import Problem, RefusedError, json_response, target
 from skyhaul.simulate.stac import StacHost
-from skyhaul.simulate.stac_items import bare_item, item
+from skyhaul.simulate.stac_items import item, item_id, properties
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from skyhaul.simulate.nouns import SimProduct
     from skyhaul.simulate.service import Roots, Service
 
@@ -90,8 +92,15 @@ class PlanetaryHost(StacHost):
             for key, asset in found["assets"].items()
             if asset["href"].startswith("s3://")
         }
-        own = {"s2:product_uri": product.name} if product.collection == "SENTINEL-2" else {}
-        return {**bare_item(product, self.roots), "properties": {**found["properties"], **own}, "assets": assets}
+        return {**self.bare(product), "assets": assets}
+
+    def bare(self, product: SimProduct) -> dict[str, Any]:
+        """As StacHost."""
+        return {**super().bare(product), "properties": _planetary(product)}
+
+    def told(self, product: SimProduct) -> Mapping[str, Any]:
+        """As StacHost."""
+        return {"id": item_id(product.name), **_planetary(product)}
 
     def subject(self, request: web.BaseRequest) -> Subject:
         """As Host."""
@@ -136,7 +145,7 @@ class EarthHost(StacHost):
         parts, world = own.split("_"), self._service.world
         number = parts[3] if len(parts) == ID_PARTS and parts[3].isdecimal() else ""
         product = world.product(int(number)) if number and int(number) < len(world) else super().product_of(own)
-        return product if product is None or self.item(product)["id"] == own else None
+        return product if product is None or self.told(product)["id"] == own else None
 
     def item(self, product: SimProduct) -> dict[str, Any]:
         """As StacHost; the product's own name is among the properties of Sentinel-2 alone."""
@@ -149,15 +158,37 @@ class EarthHost(StacHost):
             for key, asset in found["assets"].items()
             if asset["href"].startswith("s3://")
         }
-        return {**found, **_own(product, found), "assets": assets}
+        return {**found, **self.bare(product), "assets": assets}
+
+    def bare(self, product: SimProduct) -> dict[str, Any]:
+        """As StacHost."""
+        found, told = super().bare(product), dict(self.told(product))
+        own = told.pop("id")
+        links = [
+            {**link, "href": link["href"].replace(f"/items/{found['id']}", f"/items/{own}")} for link in found["links"]
+        ]
+        return {**found, "id": own, "properties": told, "links": links}
+
+    def told(self, product: SimProduct) -> Mapping[str, Any]:
+        """As StacHost."""
+        found = super().told(product)
+        if product.collection != "SENTINEL-2":
+            return found
+        own = f"{product.name[:3]}_{_tile(product)}_{product.start:%Y%m%d}_{product.index}_{product.product_type[-2:]}"
+        return {**found, "id": own, "s2:product_uri": product.name}
 
 
-def _own(product: SimProduct, found: dict[str, Any]) -> dict[str, Any]:
+def _planetary(product: SimProduct) -> dict[str, Any]:
+    """The properties of an item; those of Sentinel-2 tell its tile by a name of their own, and no grid."""
+    found = properties(product)
     if product.collection != "SENTINEL-2":
-        return {}
-    tile = str(found["properties"]["grid:code"]).removeprefix("MGRS-")
-    own = f"{product.name[:3]}_{tile}_{product.start:%Y%m%d}_{product.index}_{product.product_type[-2:]}"
-    return {"id": own, "properties": {**found["properties"], "s2:product_uri": product.name}}
+        return found
+    plain = {name: value for name, value in found.items() if name != "grid:code"}
+    return {**plain, "s2:mgrs_tile": _tile(product), "s2:product_uri": product.name}
+
+
+def _tile(product: SimProduct) -> str:
+    return next(str(value) for name, _, value in product.attributes if name == "tileId")
 
 
 class BlobHost:

@@ -35,7 +35,8 @@ SEARCH = re.compile(r"/resto/api/collections/(?P<collection>\w+)/search\.json")
 DOWNLOAD = re.compile(r"/resto/collections/(?P<collection>\w+)/(?P<id>[0-9a-fA-F-]+)/download/?")
 MISSIONS = {"S1": "SENTINEL-1", "S2": "SENTINEL-2", "S2ST": "SENTINEL-2", "S3": "SENTINEL-3"}
 NEWEST_FIRST = ("ContentDate/Start", True)
-STAGING = {"message": "The product is being staged from tape"}
+STAGING = {"message": "The product is on its way here"}
+"""PEPS: 44 bytes."""
 NOT_HELD = ("*_COG.SAFE", "S1?_AUX_*", "S1?_OPER_*")
 UNFILTERED = frozenset({"maxRecords", "page", "lang", "q"})
 
@@ -117,7 +118,7 @@ class RestoHost:
                 tape.ask(product)
             except TooManyOrdersError as error:
                 raise RefusedError(403, "", "Too many products are being staged for this account") from error
-            return json_response(STAGING, 202)
+            return json_response(STAGING, self._service.scenario.staging_status)
         archive = await anyio.to_thread.run_sync(self._service.world.archive, product)
         if archive is None:
             raise RefusedError(404, "", "Not Found")

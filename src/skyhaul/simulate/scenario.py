@@ -36,12 +36,16 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         max_sessions: logins whose session has not ended.
         totp_secret: with it, a login needs the current six digits.
         zip_ranges: whether the download host honours ``Range`` (the real one does not).
+        unpublished: products, spread over all, that are not in the OData catalogue yet.
+        publishes_every: with every so manieth page of products one of them comes in.
         catalogue_max_concurrency: catalogue or STAC requests at work; one more is answered 429.
         staging_s: from the order of an archived product (DHuS, resto, GEODES) until it is online.
+        staging_status: of the few words that resto has for a product on its way from tape; 200 stands in the product's place, as at PEPS.
         orders_at_once: products of one of these archives that may be on their way from tape; one more is refused.
         mirror_token_lifetime_s: of an access token of the NOA mirror.
         signature_lifetime_s: of a signed address (Planetary Computer).
         stac_merge: whether the next link of a POST search carries the token alone, to be merged into the body.
+        stac_posts: whether a STAC search may be posted; else it is an address.
         faults: in order of precedence.
         seed: of the faults' dice.
         tls_certificate, tls_key: PEM files; with them every port speaks TLS.
@@ -62,12 +66,16 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_sessions: int = 100
     totp_secret: str | None = None
     zip_ranges: bool = False
+    unpublished: int = 0
+    publishes_every: int = 1
     catalogue_max_concurrency: int | None = None
     staging_s: float = 60.0
+    staging_status: Literal[200, 202] = 202
     orders_at_once: int = 20
     mirror_token_lifetime_s: float = 300.0
     signature_lifetime_s: float = 2700.0
     stac_merge: bool = False
+    stac_posts: bool = True
     faults: tuple[Fault, ...] = ()
     seed: int = 1
     username: str = "demo@example.org"
@@ -84,6 +92,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         if self.connections < 1 or self.max_sessions < 1:
             raise ValueError("connections and max_sessions are at least 1")
+        if self.unpublished < 0 or self.publishes_every < 1:
+            raise ValueError("unpublished is at least 0, publishes_every at least 1")
         if self.bytes_per_s_per_connection is not None and self.bytes_per_s_per_connection < 1:
             raise ValueError("bytes_per_s_per_connection is at least 1, or null for unlimited")
         if self.totp_secret is not None:

@@ -81,6 +81,7 @@ class Service:
     def __init__(self, world: World, scenario: Scenario) -> None:
         self.world = world
         self.catalogue = Catalogue(world)
+        self.catalogue.withhold(scenario.unpublished, scenario.publishes_every)
         self.account = Account(scenario)
         self.realms = {realm: Identity(_in_realm(realm, scenario)) for realm in CLIENTS}
         self.faults = FaultBook(scenario.faults, scenario.seed)
@@ -101,6 +102,7 @@ class Service:
     def use(self, scenario: Scenario) -> None:
         """Play another scenario from now on; its faults count their events from the start."""
         self.account.use(scenario)
+        self.catalogue.withhold(scenario.unpublished, scenario.publishes_every)
         for realm, identity in self.realms.items():
             identity.scenario = _in_realm(realm, scenario)
         self.faults = FaultBook(scenario.faults, scenario.seed)

@@ -12,9 +12,18 @@ from aiohttp import web
 from skyhaul.simulate.catalogue import compute, page_response
 from skyhaul.simulate.faults import Subject
 from skyhaul.simulate.hosts import Problem, RefusedError, json_response, target
+from skyhaul.simulate.kept import KeptReplies
 from skyhaul.simulate.odata import Reply
 from skyhaul.simulate.stac_items import STAC_VERSION, bare_item, collection, collection_of, item, item_id
-from skyhaul.simulate.stac_search import BadSearchError, Search, find, from_query, parse_search, product_of_item
+from skyhaul.simulate.stac_search import (
+    BadSearchError,
+    Search,
+    described,
+    find,
+    from_query,
+    parse_search,
+    product_of_item,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -52,6 +61,7 @@ class StacHost:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._collections: tuple[str, ...] = ()
+        self._replies: KeptReplies[Reply] = KeptReplies()
 
     @property
     def roots(self) -> Roots:
@@ -61,7 +71,16 @@ class StacHost:
     def item(self, product: SimProduct) -> dict[str, Any]:
         """The whole item of a product."""
         world = self._service.world
-        return item(product, world.files(product), world.archive(product), self.roots)
+        found = item(product, world.files(product), world.archive(product), self.roots)
+        return {**found, **self.bare(product)}
+
+    def bare(self, product: SimProduct) -> dict[str, Any]:
+        """The item without its assets."""
+        return bare_item(product, self.roots)
+
+    def told(self, product: SimProduct) -> Mapping[str, Any]:
+        """What conditions and orders of a search may name."""
+        return described(product)
 
     def product_of(self, own: str) -> SimProduct | None:
         """The product behind an item's id."""
@@ -90,8 +109,17 @@ class StacHost:
         """As Host."""
         asked = target(request)
         body = await request.read() if request.method == "POST" else b""
-        reply = await compute(self._service, lambda: self._reply(request.method, asked.path, asked.pairs(), body))
-        return page_response(self._service, subject, reply)
+        pairs = asked.pairs()
+        found = (request.method, asked.path, tuple(pairs), body, self._service.scenario.stac_merge)
+
+        def make() -> Reply:
+            kept = self._replies.get(found) if subject.route == "stac.search" else None
+            reply = kept or self._reply(request.method, asked.path, pairs, body)
+            if subject.route == "stac.search" and kept is None and reply.status == web.HTTPOk.status_code:
+                self._replies.keep(found, reply)
+            return reply
+
+        return page_response(self._service, subject, await compute(self._service, make))
 
     def problem(self, problem: Problem) -> web.Response:
         """``{"code", "description"}``; 429 comes from the firewall in front and has its own shape."""
@@ -118,6 +146,8 @@ class StacHost:
                 return self._collections_document(names, query)
             case ("GET", ["search"]):
                 return self._found(f"{root}/search", from_query(query), query)
+            case ("POST", ["search"]) if not self._service.scenario.stac_posts:
+                raise RefusedError(405, "MethodNotAllowed", "Method Not Allowed")
             case ("POST", ["search"]):
                 return self._found(f"{root}/search", _body(body), None)
             case _:
@@ -144,7 +174,7 @@ class StacHost:
         """A page of items; ``query`` is that of a GET, None for a POST, whose next link carries a body."""
         search = parse_search(asked)
         search = replace(search, collections=self.scope(search.collections), ids=self._own_ids(search.ids))
-        found = find(self._service.world, search)
+        found = find(self._service.world, search, self.told)
         features = [self._feature(product, search) for product in found.products]
         links = [
             {"rel": "root", "type": "application/json", "href": f"{self.roots.stac_url}/"},
@@ -169,7 +199,7 @@ class StacHost:
     def _feature(self, product: SimProduct, search: Search) -> dict[str, Any]:
         wanted = not search.include or any(name.split(".")[0] == "assets" for name in search.include)
         bare = "assets" in search.exclude or not wanted
-        feature = bare_item(product, self.roots) if bare else self.item(product)
+        feature = self.bare(product) if bare else self.item(product)
         return reduced(feature, search.include, search.exclude)
 
     def _item(self, name: str, own: str) -> Reply:
@@ -179,9 +209,9 @@ class StacHost:
         return Reply(200, msgspec.json.encode(self.item(product)), GEOJSON)
 
     def _own_ids(self, ids: tuple[str, ...]) -> tuple[str, ...]:
-        """What the search calls these items; ids of none stay as they are, and match nothing."""
-        products = ((asked, self.product_of(asked)) for asked in ids)
-        return tuple(asked if product is None else item_id(product.name) for asked, product in products)
+        """What the search calls these items. What no item here is called may be a product's name elsewhere: it matches nothing."""
+        products = map(self.product_of, ids)
+        return tuple("" if product is None else item_id(product.name) for product in products)
 
     def _require(self, name: str) -> None:
         if name not in self._known():
@@ -212,6 +242,7 @@ class StacHost:
     def _landing_page(self) -> dict[str, Any]:
         root = self.roots.stac_url
         plain = "application/json"
+        methods = ("GET", "POST") if self._service.scenario.stac_posts else ("GET",)
         return {
             "type": "Catalog",
             "id": self.name,
@@ -224,8 +255,7 @@ class StacHost:
                 {"rel": "root", "type": plain, "href": f"{root}/"},
                 {"rel": "data", "type": plain, "href": f"{root}/collections"},
                 {"rel": "conformance", "type": plain, "href": f"{root}/conformance"},
-                {"rel": "search", "type": GEOJSON, "href": f"{root}/search", "method": "GET"},
-                {"rel": "search", "type": GEOJSON, "href": f"{root}/search", "method": "POST"},
+                *({"rel": "search", "type": GEOJSON, "href": f"{root}/search", "method": method} for method in methods),
             ],
         }
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from skyhaul.simulate.nouns import Column, Geometry, Shelf, SimProduct, World
 
+    Describe = Callable[[SimProduct], Mapping[str, Any]]
+
 T = TypeVar("T")
 
 DEFAULT_LIMIT, LIMIT_MAX, L2A_LIMIT_MAX = 10, 1000, 200
@@ -166,22 +168,28 @@ def parse_interval(text: str) -> Interval:
     return Interval(start, _instant(last, LATEST) if slash else start)
 
 
-def find(world: World, search: Search) -> Found:
-    """The page of ``world`` that ``search`` asks for.
+def described(product: SimProduct) -> Mapping[str, Any]:
+    """What conditions and orders of a search may name: the properties of an item, and its id."""
+    return {"id": item_id(product.name), **properties(product)}
+
+
+def find(world: World, search: Search, told: Describe = described) -> Found:
+    """The page of ``world`` that ``search`` asks for, of a host that tells ``told`` of its items.
 
     In the usual order, newest first, a page reads no further than it must; any other order sorts all that match.
     """
     if search.sort_by == NEWEST_FIRST:
-        return _page(search, _newest_first(world, search))
-    products = [product for product in _newest_first(world, replace(search, after="")) if matches(search, product)]
+        return _page(search, _newest_first(world, search), told)
+    every = _newest_first(world, replace(search, after=""))
+    products = [product for product in every if matches(search, product, told)]
     for name, descending in reversed(search.sort_by):
-        products.sort(key=lambda product: _sort_key(product, name), reverse=descending)
+        products.sort(key=lambda product: _sort_key(told(product), name), reverse=descending)
     ids = [item_id(product.name) for product in products]
     start = ids.index(search.after) + 1 if search.after in ids else 0
-    return _page(search, iter(products[start:]))
+    return _page(search, iter(products[start:]), told)
 
 
-def matches(search: Search, product: SimProduct) -> bool:
+def matches(search: Search, product: SimProduct, told: Describe = described) -> bool:
     """Whether a product answers a search."""
     collection = collection_of(product.product_type, product.name)
     if collection is None or (search.collections and collection not in search.collections):
@@ -192,11 +200,9 @@ def matches(search: Search, product: SimProduct) -> bool:
         return False
     if search.area is not None and not _meets(search.area, product.footprint):
         return False
-    return not search.conditions or _conditions_hold(search, product)
-
-
-def _conditions_hold(search: Search, product: SimProduct) -> bool:
-    values = {"id": item_id(product.name), **properties(product)}
+    if not search.conditions:
+        return True
+    values = told(product)
     return all(condition.holds(values) for condition in search.conditions)
 
 
@@ -204,10 +210,10 @@ def _meets(area: Any, footprint: Geometry | None) -> bool:
     return footprint is not None and bool(shapely.intersects(area, shape(footprint)))
 
 
-def _page(search: Search, candidates: Iterator[SimProduct]) -> Found:
+def _page(search: Search, candidates: Iterator[SimProduct], told: Describe) -> Found:
     products: list[SimProduct] = []
     for product in candidates:
-        if not matches(search, product):
+        if not matches(search, product, told):
             continue
         if len(products) == search.limit:
             last = products[-1]
@@ -256,9 +262,8 @@ def product_of_item(world: World, item: str) -> SimProduct | None:
     return next((product for product in found if product is not None), None)
 
 
-def _sort_key(product: SimProduct, name: str) -> Any:
-    name = name.removeprefix("properties.")
-    value = item_id(product.name) if name == "id" else properties(product).get(name)
+def _sort_key(values: Mapping[str, Any], name: str) -> Any:
+    value = values.get(name)
     return (value is not None, value if value is not None else 0)
 
 

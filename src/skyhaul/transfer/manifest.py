@@ -1,7 +1,8 @@
 """``manifest.safe`` and ``xfdumanifest.xml``: the files that a product says it has, with their digests (pure).
 
 What real manifests get wrong, and is borne here: sizes (Sen2Cor products of baselines N0207 and N9999), absolute paths of the processing
-host (N0208 of May 2018), hrefs with and without ``./``, hex in both cases.
+host (N0208 of May 2018), hrefs with and without ``./``, hex in both cases, roots with and without their namespace. What a manifest does
+not say of a file, nobody is held to: auxiliary products have manifests that list nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from defusedxml import DefusedXmlException, ElementTree
 from skyhaul.errors import IntegrityError
 from skyhaul.model import Checksum, RemoteObject
 from skyhaul.protocols import Wish
+from skyhaul.transfer.checksum import NEW
 
 NAMES = ("manifest.safe", "xfdumanifest.xml")
 _INSIDE = re.compile(r"/((?:GRANULE|DATASTRIP|HTML|AUX_DATA|rep_info)/.+)$")
@@ -24,10 +26,13 @@ _INSIDE = re.compile(r"/((?:GRANULE|DATASTRIP|HTML|AUX_DATA|rep_info)/.+)$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """A file of the product. The size that the manifest claims is left out: it is not always true, the digest decides."""
+    """A file of the product; ``checksum`` is ``None`` where none is stated that can be computed here.
+
+    The size that the manifest claims is left out: it is not always true, the digest decides.
+    """
 
     path: str
-    checksum: Checksum
+    checksum: Checksum | None
 
 
 def is_manifest(path: str) -> bool:
@@ -36,7 +41,7 @@ def is_manifest(path: str) -> bool:
 
 
 def parse(body: bytes) -> tuple[Listed, ...]:
-    """The files that a manifest lists.
+    """The files that a manifest lists; those of auxiliary products may list none.
 
     Raises:
         IntegrityError: it is not well-formed, cut short, or lists a file twice with different digests.
@@ -45,31 +50,27 @@ def parse(body: bytes) -> tuple[Listed, ...]:
         root = ElementTree.fromstring(body)
     except (ElementTree.ParseError, DefusedXmlException) as error:
         raise IntegrityError(f"the manifest is not well-formed XML ({error})") from error
-    if not root.tag.endswith("}XFDU"):
+    if root.tag.rpartition("}")[2] != "XFDU":
         raise IntegrityError(f"the manifest's root element is {root.tag}, not XFDU")
     by_path: dict[str, Listed] = {}
     for listed in _listed(root):
         earlier = by_path.setdefault(listed.path, listed)
         if earlier.checksum != listed.checksum:
             raise IntegrityError(f"the manifest lists {listed.path[:200]} twice with different digests")
-    if not by_path:
-        raise IntegrityError("the manifest lists no files")
     return tuple(by_path.values())
 
 
 def _listed(root: Element) -> Iterator[Listed]:
     for stream in root.iter("byteStream"):
         location, checksum = stream.find("fileLocation"), stream.find("checksum")
-        if location is None or checksum is None or not checksum.text:
-            raise IntegrityError("the manifest has a file without a location or a digest")
-        yield Listed(
-            path=inside(location.get("href", "")),
-            checksum=Checksum(
-                algorithm=checksum.get("checksumName", "").upper(),
-                value=checksum.text.strip().lower(),
-                origin="manifest",
-            ),
-        )
+        if location is None or not location.get("href"):
+            raise IntegrityError("the manifest has a file without a location")
+        yield Listed(path=inside(location.get("href", "")), checksum=None if checksum is None else _digest(checksum))
+
+
+def _digest(stated: Element) -> Checksum | None:
+    algorithm, value = stated.get("checksumName", "").upper(), (stated.text or "").strip().lower()
+    return Checksum(algorithm=algorithm, value=value, origin="manifest") if algorithm in NEW and value else None
 
 
 def inside(href: str) -> str:

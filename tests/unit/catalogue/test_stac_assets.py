@@ -152,6 +152,54 @@ def test_what_lies_elsewhere_too_is_taken_from_there():
     assert obj.location == f"{COGS}/B04.jp2"
 
 
+SCHEMES = {"oidc": {"type": "openIdConnect"}, "s3": {"type": "s3"}, "key": {"type": "apiKey"}}
+BEHIND_A_LOGIN = {
+    "Product": {"href": f"{COGS}/Products(1)/$value", "type": "application/zip", "auth:refs": ["oidc"]},
+    "B04": {
+        "href": f"{COGS}/Nodes(B04.jp2)/$value",
+        "auth:refs": ["oidc"],
+        "alternate": {"s3": {"href": "s3://eodata/B04.jp2", "auth:refs": ["s3"]}},
+    },
+    "B08": {
+        "href": "s3://eodata/B08.jp2",
+        "auth:refs": ["s3"],
+        "alternate": {"https": {"href": f"{COGS}/Nodes(B08.jp2)/$value", "auth:refs": ["oidc"]}},
+    },
+    "open": {"href": f"{COGS}/open.json"},
+    "keyed": {"href": f"{COGS}/keyed.json", "auth:refs": ["key"]},
+}
+
+
+def with_keys(href):
+    return ("s3", href) if href.startswith("s3://") else place(href)
+
+
+def behind_a_login(place, **schemes):
+    found = {"type": "Feature", "id": ID, "properties": schemes, "assets": BEHIND_A_LOGIN}
+    objects_ = objects(parse_item(json.dumps(found).encode(), provider="x"), Wish(), place)
+    return {(obj.route, obj.location.removeprefix(f"{COGS}/")) for obj in objects_}
+
+
+def test_with_keys_files_come_over_s3_and_nothing_wants_a_login():
+    assert behind_a_login(with_keys, **{"auth:schemes": SCHEMES}) == {
+        ("s3", "s3://eodata/B04.jp2"),
+        ("s3", "s3://eodata/B08.jp2"),
+        ("http", "open.json"),
+        ("http", "keyed.json"),
+    }
+
+
+def test_without_keys_what_wants_a_login_is_asked_for_and_says_so():
+    found = behind_a_login(place, **{"auth:schemes": SCHEMES})
+    assert ("http", "Products(1)/$value") in found
+    assert len(found) == 5
+
+
+@pytest.mark.parametrize("schemes", [None, [], {"oidc": "openIdConnect"}, {}])
+def test_schemes_that_nobody_can_read_keep_nothing_back(schemes):
+    assert ("http", "Products(1)/$value") in behind_a_login(with_keys, **{"auth:schemes": schemes})
+
+
 def test_nothing_that_matches_is_said():
     with pytest.raises(ObjectMissing, match=r"none of its 6 assets matches \*\.nc"):
         paths({key: asset for key, asset in EARTH_SEARCH.items() if key != "red-jp2"}, Wish(only=("*.nc",)))

@@ -212,6 +212,14 @@ async def test_a_product_that_comes_twice_on_a_page_is_not_believed():
         await tapes(doubled)[0].page(part(collection="SENTINEL-1"), 0, count=True)
 
 
+async def test_a_collection_that_peps_does_not_have_is_refused_and_not_a_broken_page():
+    archive, _ = tapes({"ErrorMessage": "Not Found", "ErrorCode": 404}, {"ErrorMessage": "Bad", "ErrorCode": 400})
+    with pytest.raises(SettingsError, match="no collection 'MOON'"):
+        await archive.page(part(collection="MOON"), 0, count=True)
+    with pytest.raises(CatalogueError, match="Bad"):
+        await archive.page(part(collection="S1"), 0, count=True)
+
+
 async def test_peps_leaves_suffixes_out():
     archive, _ = tapes(features(1))
     page = await archive.page(part(collection="SENTINEL-1"), 0, count=True)

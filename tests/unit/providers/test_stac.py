@@ -204,6 +204,15 @@ async def test_files_on_s3_are_reached_as_they_can_be(more, via, found):
     assert {(obj.route, obj.location) for obj in objects} == found
 
 
+def test_with_keys_a_product_is_expected_over_s3():
+    routes = {
+        (keys is not None, via): assets(lister=keys).expected(PRODUCT, Wish(via=via)).route
+        for keys in (None, Bucket())
+        for via in ("auto", "http")
+    }
+    assert routes == {(False, "auto"): "http", (False, "http"): "http", (True, "auto"): "s3", (True, "http"): "http"}
+
+
 async def test_what_is_gone_or_lies_nowhere():
     with pytest.raises(ObjectMissing, match="its collection is not known"):
         await assets().objects(Product(id="1", name="n", provider="stac"), Wish())

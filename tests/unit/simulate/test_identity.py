@@ -49,6 +49,9 @@ async def test_discovery_leads_to_endpoint_and_keys():
         ) as response:
             document = await response.json()
         assert document["token_endpoint"] == client.service.roots.token_url()
+        assert (
+            document["authorization_endpoint"] == client.service.roots.token_url().removesuffix("token") + "auth"
+        )  # for eodag
         async with client.session.get(document["jwks_uri"]) as response:
             assert (await response.json())["keys"][0]["alg"] == "HS256"
 

@@ -107,6 +107,15 @@ async def test_a_product_on_tape_is_staged_by_asking_for_it():
         assert (status, len(body)) == (200, world().archive(product).size)
 
 
+async def test_peps_has_a_few_words_in_the_products_place():
+    product = found(online=False)[0]
+    async with served(staging_s=3600, staging_status=200) as client:
+        status, _, body = await client.get(download(client, product), known=True)
+        assert (status, len(body)) == (200, 44)
+        client.service.tapes["resto"].load()
+        assert (await client.get(download(client, product), known=True))[2][:2] == b"PK"
+
+
 async def test_downloads_want_a_password_and_orders_have_a_limit():
     archived = found(online=False)
     async with served(staging_s=3600, orders_at_once=1) as client:

@@ -109,6 +109,47 @@ async def test_earth_search_knows_its_items_by_those_ids_alone():
         assert (await client.get(f"{root}/collections/sentinel-2-l2a/items/{elsewhere}x"))[0] == 404
 
 
+async def test_earth_search_links_and_bare_items_have_those_ids_too():
+    async with served() as client:
+        root = f"{client.service.roots.earth}/v1"
+        bare = {"collections": ["sentinel-2-l2a"], "limit": 3, "fields": {"exclude": ["assets"]}}
+        _, page = await post(client, f"{root}/search", bare)
+        for item in page["features"]:
+            assert "assets" not in item
+            own = next(link["href"] for link in item["links"] if link["rel"] == "self")
+            assert own.endswith(f"/items/{item['id']}")
+            status, _, body = await client.get(own)
+            assert (status, json.loads(body)["id"]) == (200, item["id"])
+
+
+@pytest.mark.parametrize("of", ["earth", "planetary"])
+async def test_a_name_of_esa_finds_what_has_it_and_no_id(of):
+    async with served() as client:
+        root = f"{client.service.roots.earth}/v1" if of == "earth" else f"{client.service.roots.planetary}/api/stac/v1"
+        _, page = await post(client, f"{root}/search", {"collections": ["sentinel-2-l2a"], "limit": 3})
+        item = page["features"][1]
+        name = item["properties"]["s2:product_uri"]
+        by_name = {"query": {"s2:product_uri": {"in": [name, "nothing"]}}}
+        assert [each["id"] for each in (await post(client, f"{root}/search", by_name))[1]["features"]] == [item["id"]]
+        if of == "earth":
+            _, found = await post(client, f"{root}/search", {"ids": [name.removesuffix(".SAFE")]})
+            assert found["features"] == []
+
+
+async def test_the_planetary_computer_tells_a_tile_by_a_name_of_its_own():
+    async with served() as client:
+        url = f"{client.service.roots.planetary}/api/stac/v1/search"
+        asked = {"collections": ["sentinel-2-l2a"], "query": {"s2:mgrs_tile": {"eq": "32TQR"}}, "limit": 100}
+        items = (await post(client, url, asked))[1]["features"]
+        assert items
+        assert {item["properties"]["s2:mgrs_tile"] for item in items} == {"32TQR"}
+        assert all("grid:code" not in item["properties"] for item in items)
+        grid = {**asked, "query": {"grid:code": {"eq": "MGRS-32TQR"}}}
+        assert (await post(client, url, grid))[1]["features"] == []
+        radar = {"collections": ["sentinel-1-grd"], "limit": 1}
+        assert "s2:mgrs_tile" not in (await post(client, url, radar))[1]["features"][0]["properties"]
+
+
 # GEODES
 
 
@@ -168,6 +209,8 @@ async def test_a_file_on_tape_is_asked_for_with_a_key_and_then_available():
         _, page = await geodes(client, query={"identifier": {"eq": product.name.removesuffix(".SAFE")}})
         (asset,) = page["features"][0]["assets"].values()
         assert "Is online: false" in asset["description"]
+        name = page["features"][0]["properties"]["identifier"]
+        assert page["features"][0]["properties"]["endpoint_url"].endswith(f"/{name}.zip")
 
         async def available():
             body = {"availability": [{"href": asset["href"], "endpointURL": ""}]}

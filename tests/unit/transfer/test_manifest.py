@@ -56,16 +56,33 @@ def test_a_path_of_the_processing_host_is_brought_back_inside(href, path):
         (document(stream("a"))[:-20], "not well-formed"),
         (document(stream("a"), root="xfdu:Other"), "root element"),
         (b'<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>', "not well-formed"),
-        (document(), "lists no files"),
-        (document("<dataObject><byteStream size='1'/></dataObject>"), "without a location or a digest"),
-        (document(stream("a", value="")), "without a location or a digest"),
+        (document("<dataObject><byteStream size='1'/></dataObject>"), "without a location"),
+        (document(stream("")), "without a location"),
         (document(stream("a"), stream("./a", value="1" * 32)), "twice with different digests"),
     ],
-    ids=["empty", "cut", "other", "entities", "nothing", "bare", "undigested", "contradiction"],
+    ids=["empty", "cut", "other", "entities", "bare", "nowhere", "contradiction"],
 )
 def test_a_manifest_that_cannot_be_right_is_refused(body, reason):
     with pytest.raises(IntegrityError, match=reason):
         manifest.parse(body)
+
+
+@pytest.mark.parametrize("root", ["xfdu:XFDU", "XFDU"])
+def test_auxiliary_products_have_manifests_that_list_nothing(root):
+    assert manifest.parse(document(root=root)) == ()
+    objects = [obj("data/aux.xml"), obj("manifest.safe")]
+    assert manifest.with_manifest(objects, document(root=root), Wish()) == objects
+
+
+@pytest.mark.parametrize(
+    "undigested", [stream("a", value=""), stream("a", algorithm="CRC32"), stream("a").replace("checksum", "c")]
+)
+def test_a_file_without_a_digest_that_can_be_computed_is_listed_all_the_same(undigested):
+    first, second = manifest.parse(document(undigested, stream("b")))
+    assert (first.path, first.checksum) == ("a", None)
+    assert second.checksum is not None
+    with pytest.raises(IntegrityError, match="the first is a"):
+        manifest.with_manifest([obj("b")], document(undigested, stream("b")), Wish())
 
 
 @pytest.mark.parametrize("size", ["932", "0", "", "many", "-1"])
