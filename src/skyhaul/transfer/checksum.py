@@ -7,7 +7,9 @@ also the cheapest.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from blake3 import blake3
@@ -44,6 +46,15 @@ ORIGINS = ("catalogue", "manifest", "etag")
 
 _STRENGTH = {name: rank for rank, name in enumerate(NEW)}
 _MULTIHASH = {32: "MD5", 64: "SHA3-256"}
+_CODES = {
+    "1114": ("SHA-1", 40), "1220": ("SHA-256", 64), "1340": ("SHA-512", 128), "1440": ("SHA3-512", 128), "1e20": ("BLAKE3", 64),
+}  # fmt: skip
+"""Algorithms and hex digits by the code of a multihash; Earth Search has SHA-256."""
+_MIB = 1 << 20
+_OF_PARTS = re.compile(r"[0-9a-f]{32}-([1-9][0-9]{0,4})")
+
+PARTS_MIB = (5, 8, 15, 16, 25, 32, 50, 64, 100, 128)
+"""Parts that clients upload by: rclone and the least that S3 takes 5, boto3 and the AWS CLI 8, s3cmd 15, MinIO 16, s5cmd 50, Hadoop 64."""
 
 
 def strongest(checksums: Iterable[Checksum]) -> Checksum | None:
@@ -80,8 +91,96 @@ def of_etag(etag: str | None) -> Checksum | None:
 def of_multihash(text: str) -> Checksum | None:
     """The checksum that a STAC ``file:checksum`` means.
 
-    CDSE mislabels some (``d50120`` + SHA3-256, ``1610`` + MD5), so the length of the digest decides, not its code.
+    CDSE mislabels some (``d50120`` + SHA3-256, ``1610`` + MD5), so of MD5 and SHA3-256 the length of the digest decides, not its code.
     """
+    code, digest = text[:4].lower(), text[4:].lower()
+    named, digits = _CODES.get(code, ("", 0))
+    if digits and len(digest) == digits:
+        return Checksum(algorithm=named, value=digest)
     prefix = 6 if text.startswith("d501") else 4
     algorithm = _MULTIHASH.get(len(text) - prefix)
     return Checksum(algorithm=algorithm, value=text[prefix:].lower()) if algorithm else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parted:
+    """The ETag of an object that was uploaded in parts: the MD5 of their MD5s, a dash, how many they are. How long they were is not said.
+
+    Where parts of one of ``part_bytes`` give it, the bytes are right. Where none do, nothing is known: they may have been of other sizes.
+    """
+
+    etag: str
+    part_bytes: tuple[int, ...]
+
+    def hash(self) -> PartedHash:
+        """A hash for the bytes of the object, in order."""
+        return PartedHash(self)
+
+
+class PartedHash:
+    """A :class:`Hash` whose digest is an ETag of parts: the stated one, if parts of any size give it."""
+
+    def __init__(self, parted: Parted) -> None:
+        self._stated = parted.etag
+        self._joined = [_Joined(part_bytes) for part_bytes in parted.part_bytes]
+
+    def update(self, data: bytes | memoryview, /) -> None:
+        """Take in more bytes."""
+        for each in self._joined:
+            each.update(memoryview(data))
+
+    def hexdigest(self) -> str:
+        """The ETag of all bytes so far. To be asked once, at their end."""
+        found = [each.etag() for each in self._joined]
+        return self._stated if self._stated in found else found[0]
+
+    @property
+    def proved(self) -> bool:
+        """Whether the bytes are those that the ETag was made of. To be asked once, at their end."""
+        return self.hexdigest() == self._stated
+
+
+class _Joined:
+    """The ETag of parts of one size."""
+
+    def __init__(self, part_bytes: int) -> None:
+        self._part_bytes = part_bytes
+        self._parts: list[bytes] = []
+        self._part = hashlib.md5(usedforsecurity=False)
+        self._room = part_bytes
+
+    def update(self, data: memoryview) -> None:
+        while len(data):
+            if not self._room:
+                self._end()
+            piece = data[: self._room]
+            self._part.update(piece)
+            self._room -= len(piece)
+            data = data[len(piece) :]
+
+    def _end(self) -> None:
+        self._parts.append(self._part.digest())
+        self._part, self._room = hashlib.md5(usedforsecurity=False), self._part_bytes
+
+    def etag(self) -> str:
+        digests = [*self._parts, self._part.digest()]
+        return f"{hashlib.md5(b''.join(digests), usedforsecurity=False).hexdigest()}-{len(digests)}"
+
+
+def of_parts(etag: str | None, size: int | None) -> Parted | None:
+    """What an ETag says of an object of ``size`` bytes; ``None`` where it was not uploaded in parts, or of sizes unguessable."""
+    value = (etag or "").lower()
+    stated = _OF_PARTS.fullmatch(value)
+    if stated is None or not size:
+        return None
+    found = part_sizes(size, int(stated[1]))
+    return Parted(etag=value, part_bytes=found) if found else None
+
+
+def part_sizes(size: int, count: int) -> tuple[int, ...]:
+    """How long ``count`` parts of an object of ``size`` bytes can have been, by what clients use and by an even share in whole MiB."""
+    if count == 1:
+        return (size,)
+    share = -(-size // (count * _MIB))
+    guesses = sorted({mib * _MIB for mib in (*PARTS_MIB, share)})
+    return tuple(part_bytes for part_bytes in guesses if -(-size // part_bytes) == count)

@@ -57,8 +57,13 @@ class Transfer:
         return digests.strongest(self.obj.checksums)
 
     @property
+    def parted(self) -> digests.Parted | None:
+        """What may prove the bytes where there is no checksum."""
+        return None if self.checksum else digests.of_parts(self.obj.etag, self.obj.size)
+
+    @property
     def level(self) -> str:
-        """The level that its verification reaches."""
+        """The level that its verification reaches; one more where its parts prove it."""
         return digests.level(self.checksum) if self.checksum else "length"
 
 
@@ -179,35 +184,36 @@ class Engine:
         )
         self._meter.flows[transfer.product, obj.path] = flow
         try:
-            size = await (self._in_memory(transfer, reader) if _small(transfer) else self._in_parts(transfer, reader))
+            size, proved = await (
+                self._in_memory(transfer, reader) if _small(transfer) else self._in_parts(transfer, reader)
+            )
         finally:
             self._meter.flows.pop((transfer.product, obj.path), None)
-        self._whole(transfer, size, transfer.level)
+        level = "etag" if proved else transfer.level
+        self._whole(transfer, size, level)
         seconds = time.monotonic() - flow.started_s
-        self._emit(
-            TransferFinished(product=transfer.name, path=obj.path, bytes=size, seconds=seconds, level=transfer.level)
-        )
+        self._emit(TransferFinished(product=transfer.name, path=obj.path, bytes=size, seconds=seconds, level=level))
         return Verified(
             path=obj.path,
             size=size,
-            level=transfer.level,
+            level=level,
             seconds=seconds,
             attempts=ledger.attempts,
             fetched=ledger.fetched,
         )
 
-    async def _in_memory(self, transfer: Transfer, reader: Reader) -> int:
+    async def _in_memory(self, transfer: Transfer, reader: Reader) -> tuple[int, bool]:
         """A small object: one request, one hop to a thread, one fact. A kill costs no more than a batch would."""
         size = transfer.obj.size or 0
         self._emit(TransferStarted(product=transfer.name, path=transfer.obj.path, size=size, offset=0))
         chunks = await reader.whole(size) if size else []
         reader.flow.verifying = True
-        await self._space.insist(partial(self._thread, put, transfer.staged, chunks, transfer.checksum), size)
-        return size
+        work = partial(self._thread, put, transfer.staged, chunks, transfer.checksum, transfer.parted)
+        return size, await self._space.insist(work, size)
 
-    async def _in_parts(self, transfer: Transfer, reader: Reader) -> int:
+    async def _in_parts(self, transfer: Transfer, reader: Reader) -> tuple[int, bool]:
         obj, flow = transfer.obj, reader.flow
-        file = PartFile(transfer.staged, transfer.checksum, _resumable(transfer), transfer.follower)
+        file = PartFile(transfer.staged, transfer.checksum, _resumable(transfer), transfer.follower, transfer.parted)
         await self._space.insist(partial(self._thread, file.open))
         try:
             flow.done = sum(map(len, file.done))
@@ -221,15 +227,15 @@ class Engine:
                 space=self._space,
                 threads=self._threads,
                 note=lambda span: self._journal.span(transfer.product, obj.path, span),
+                noted=self._journal.flush,
                 file=file,
                 seams=transfer.checksum is None,
             )
             size = await fetching.run()
             flow.verifying = True
-            await self._thread(file.seal, size)
+            return size, await self._thread(file.seal, size)
         finally:
             file.close()
-        return size
 
     async def _thread(self, work: Callable[[*Args], T], *args: *Args) -> T:
         return await to_thread.run_sync(work, *args, limiter=self._threads)

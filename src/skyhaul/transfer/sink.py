@@ -63,6 +63,7 @@ class PartFile:
         expected: what to verify against; ``None`` leaves the length.
         done: the spans that an earlier attempt or run wrote.
         follower: told of every write.
+        parted: what may prove the bytes, and cannot disprove them, where nothing is ``expected``.
     """
 
     def __init__(
@@ -71,8 +72,10 @@ class PartFile:
         expected: Checksum | None,
         done: Iterable[ByteRange] = (),
         follower: Follower | None = None,
+        parted: digests.Parted | None = None,
     ) -> None:
         self._follower = follower
+        self._parted = parted
         self.path = path
         self.part = path.with_name(path.name + ".part")
         self.done = parts.merged(done)
@@ -121,8 +124,8 @@ class PartFile:
         self._hash = self._new_hash()
         self._hashed = 0
 
-    def seal(self, size: int) -> None:
-        """Verify, and give the file its name.
+    def seal(self, size: int) -> bool:
+        """Verify, and give the file its name; whether its parts prove it.
 
         Raises:
             IntegrityError: length or digest is wrong; the ``.part`` stays as evidence.
@@ -136,6 +139,7 @@ class PartFile:
                 digests.check(self.path.name, self._expected, self._hash.hexdigest())
             self.close()
             self.part.replace(self.path)
+            return isinstance(self._hash, digests.PartedHash) and self._hash.proved
 
     def close(self) -> None:
         """Give the file descriptor back. The bytes stay."""
@@ -154,7 +158,9 @@ class PartFile:
             self._follower.restart()
 
     def _new_hash(self) -> digests.Hash | None:
-        return digests.NEW[self._expected.algorithm]() if self._expected else None
+        if self._expected is not None:
+            return digests.NEW[self._expected.algorithm]()
+        return self._parted.hash() if self._parted is not None else None
 
     def _catch_up(self, at_most: int) -> None:
         """Hash what lies in the file beyond the hashed front: parts that overtook it, or an earlier run's bytes."""
@@ -189,8 +195,8 @@ def _after(views: list[memoryview], written: int) -> list[memoryview]:
     return []
 
 
-def put(path: Path, chunks: Sequence[bytes], expected: Checksum | None) -> None:
-    """A whole small object: verified in memory, then written, then given its name.
+def put(path: Path, chunks: Sequence[bytes], expected: Checksum | None, parted: digests.Parted | None = None) -> bool:
+    """A whole small object: verified in memory, then written, then given its name; whether its parts prove it.
 
     Raises:
         IntegrityError: the digest is wrong; what came stays in the ``.part`` as evidence.
@@ -210,6 +216,12 @@ def put(path: Path, chunks: Sequence[bytes], expected: Checksum | None) -> None:
                 found.update(chunk)
             digests.check(path.name, expected, found.hexdigest())
         part.replace(path)
+    if parted is None:
+        return False
+    joined = parted.hash()
+    for chunk in chunks:
+        joined.update(chunk)
+    return joined.proved
 
 
 def vindicate(path: Path, stated: Checksum) -> int | None:
