@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -52,12 +52,16 @@ class _RangesIgnoredError(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class Fetch:
-    """One object being fetched. ``note`` is told of each span that reached the disk; ``seams`` asks for re-reading at cuts."""
+    """One object being fetched.
+
+    ``note`` is told of each span that reached the disk, ``noted`` waits until it is committed; ``seams`` asks for re-reading at cuts.
+    """
 
     reader: Reader
     space: Space
     threads: CapacityLimiter
     note: Callable[[ByteRange], None]
+    noted: Callable[[], Awaitable[None]]
     file: PartFile
     seams: bool
 
@@ -227,6 +231,10 @@ class Fetch:
                 self.reader.meter.writes_waiting += 1
                 began_s = time.monotonic()
                 try:
+                    if self.obj.ranges:
+                        await (
+                            self.noted()
+                        )  # the batch before: a journal that lags would lose more to a kill than two of them
                     await self.space.insist(partial(self._thread, self.file.write, cursor.position, batch))
                 except SkyhaulError as error:
                     failures.insert(0, error)
