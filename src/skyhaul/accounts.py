@@ -215,28 +215,35 @@ def spent_bytes(account: str | None) -> int | None:
         ledger.close()
 
 
+def kept(account: str | None) -> bool:
+    """Whether there is a ledger: not without an account, and not where ``SKYHAUL_ACCOUNTS=off`` leaves each process to itself."""
+    return account is not None and os.environ.get("SKYHAUL_ACCOUNTS") != "off"
+
+
 @asynccontextmanager
-async def shared(account: str | None, allowance: Allowance, meter: Meter) -> AsyncIterator[None]:
+async def shared(
+    account: str | None, allowance: Allowance, meter: Meter, *, first: int | None = None
+) -> AsyncIterator[None]:
     """Keep ``allowance`` within what the other processes leave of the account's, for as long as the block lasts.
 
-    Without an account there is nothing to share; ``SKYHAUL_ACCOUNTS=off`` leaves each process to itself.
+    ``first`` is for one of several processes of a run: so many streams it asks for as long as it has sent nothing, instead of all.
 
     Raises:
         JournalError: the ledger cannot be used.
     """
-    if account is None or os.environ.get("SKYHAUL_ACCOUNTS") == "off":
+    if account is None or not kept(account):
         yield
         return
     ledger = await to_thread.run_sync(lambda: Ledger(default_path(), account, streams=allowance.connections))
     allowance.grant(0)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(keep, ledger, allowance, meter)
+        tasks.start_soon(keep, ledger, allowance, meter, first)
         yield
         tasks.cancel_scope.cancel()
 
 
-async def keep(ledger: Ledger, allowance: Allowance, meter: Meter) -> None:
-    """Keep the allowance within what the ledger grants, for as long as the run lasts.
+async def keep(ledger: Ledger, allowance: Allowance, meter: Meter, first: int | None = None) -> None:
+    """Keep the allowance within what the ledger grants, for as long as the run lasts; ``first`` as in :func:`shared`.
 
     A beat may fail: what was granted holds as long as the others have not forgotten us.
 
@@ -259,7 +266,9 @@ async def keep(ledger: Ledger, allowance: Allowance, meter: Meter) -> None:
     try:
         while True:
             try:
-                standing = await beat(wanted=allowance.wanted, held=allowance.held)
+                modest = first is not None and not allowance.requests_last_minute
+                wanted = first or min(1, meter.streams_wanted) if modest else allowance.wanted
+                standing = await beat(wanted=wanted, held=allowance.held)
             except JournalError:
                 if time.monotonic() - heard_s > STALE_S - BEAT_S - LOCKED_S:
                     raise
@@ -267,7 +276,9 @@ async def keep(ledger: Ledger, allowance: Allowance, meter: Meter) -> None:
                 meter.bytes_30_days, meter.processes = standing.bytes_30_days, standing.processes
                 allowance.forecast.counted |= standing.counted
                 allowance.grant(
-                    standing.granted, alone=standing.processes == 1, requests_of_others=standing.requests_of_others
+                    standing.granted,
+                    alone=standing.processes == 1 and first is None,
+                    requests_of_others=standing.requests_of_others,
                 )
             await anyio.sleep(BEAT_S)
     finally:

@@ -42,7 +42,10 @@ CREATE TABLE spans (product TEXT NOT NULL, path TEXT NOT NULL, start INTEGER NOT
     PRIMARY KEY (product, path, start)) WITHOUT ROWID;
 """
 
+LOCKED_S = 1.0
+"""How long a folder that others work in is waited for, in case they are just ending."""
 
+LOOK_S = 0.05
 GATHER_S = 0.05
 """How long facts that files on disk can prove anew wait for others: a commit costs as much as a small object."""
 
@@ -71,8 +74,11 @@ class KnownFile:
 class Journal:
     """The facts of one destination. Opened by :func:`opened`, which also runs its writer."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock_fd: int) -> None:
         self.path = path
+        self.lock_fd = lock_fd
+        """Who holds it open keeps others out of the folder."""
+
         self._file = _identity(path)
         self._connection = connection
         self._lock = anyio.Lock()
@@ -150,7 +156,7 @@ class Journal:
             files = db.execute("SELECT path, size FROM files WHERE product = ? AND level IS NOT NULL", (product,))
             return KnownProduct(state=row[0], wish=row[1], path=row[2] or "", files=tuple(files.fetchall()))
 
-        return await self._ask(ask)
+        return await self.ask(ask)
 
     async def files(self, product: str) -> dict[str, KnownFile]:
         """What is known of a product's objects that were begun, by their paths."""
@@ -165,7 +171,7 @@ class Journal:
                 for path, size, etag, digest, level in files
             }
 
-        return await self._ask(ask)
+        return await self.ask(ask)
 
     # runs
 
@@ -177,7 +183,7 @@ class Journal:
                 made = db.execute("INSERT INTO runs (started_s, title) VALUES (?, ?)", (time.time(), title))
             return made.lastrowid or 0
 
-        self._run = await self._ask(ask)
+        self._run = await self.ask(ask)
 
     def end_run(self, report: Report) -> None:
         """Note how the run ended."""
@@ -218,7 +224,15 @@ class Journal:
             for statement, params in batch:
                 db.execute(statement, params)
 
-    async def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+    async def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        """The answer to a question, put to the database on a thread once every fact that waits is committed.
+
+        Modules with tables of their own ask through this. Nothing else uses the database meanwhile.
+
+        Raises:
+            JournalError: the database refuses, or the facts cannot be committed.
+        """
+
         def ask() -> T:
             with journalling(self.path):
                 return question(self._connection)
@@ -262,21 +276,32 @@ async def opened(destination: Path) -> AsyncIterator[Journal]:
     folder = destination / FOLDER
     lock_fd = await to_thread.run_sync(_lock, folder)
     try:
-        journal = await to_thread.run_sync(_open, folder / "journal.db")
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(journal.write)
-                try:
-                    yield journal
-                finally:
-                    tasks.cancel_scope.cancel()
-                    with anyio.CancelScope(shield=True):
-                        await journal.flush()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await to_thread.run_sync(journal._connection.close)  # noqa: SLF001 opened here, closed here
+        async with joined(destination, lock_fd) as journal:
+            yield journal
     finally:
         os.close(lock_fd)
+
+
+@asynccontextmanager
+async def joined(destination: Path, lock_fd: int) -> AsyncIterator[Journal]:
+    """The journal of a folder that is locked already, for each of the processes that work in it together.
+
+    Raises:
+        JournalError: the file is not a journal of ours.
+    """
+    journal = await to_thread.run_sync(_open, destination / FOLDER / "journal.db", lock_fd)
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(journal.write)
+            try:
+                yield journal
+            finally:
+                tasks.cancel_scope.cancel()
+                with anyio.CancelScope(shield=True):
+                    await journal.flush()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await to_thread.run_sync(journal._connection.close)  # noqa: SLF001 opened here, closed here
 
 
 def _lock(folder: Path) -> int:
@@ -285,19 +310,33 @@ def _lock(folder: Path) -> int:
         fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise SinkError(f"{folder}: {os.strerror(error.errno or 0)}") from error
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not _locked(fd):
         os.close(fd)
         raise SinkError(
             f"{folder.parent}: another skyhaul is working in this folder; wait for it, or use another --into"
-        ) from None
-    except OSError:
-        pass  # file systems without locks (some Lustre mounts): one process at a time is then the user's care
+        )
     return fd
 
 
-def _open(path: Path) -> Journal:
+def _locked(fd: int) -> bool:
+    """Take the lock, within a moment: the processes of a run that was killed need one to notice, and hold it until then."""
+    give_up_s = time.monotonic() + LOCKED_S
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > give_up_s:
+                return False
+            time.sleep(LOOK_S)
+        except OSError:
+            return (
+                True  # file systems without locks (some Lustre mounts): one process at a time is then the user's care
+            )
+        else:
+            return True
+
+
+def _open(path: Path, lock_fd: int) -> Journal:
     with journalling(path):
         connection = sqlite3.connect(path, timeout=30.0, check_same_thread=False)
         try:
@@ -305,7 +344,7 @@ def _open(path: Path) -> Journal:
         except BaseException:
             connection.close()
             raise
-        return Journal(path, connection)
+        return Journal(path, connection, lock_fd)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -63,6 +63,13 @@ def _online(value: object) -> bool | None:
     return None if value == "any" else values.flag(value) or None
 
 
+def _processes(value: object) -> int | Literal["auto"]:
+    try:
+        return "auto" if value == "auto" else values.whole(1, 64)(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, nor auto") from None
+
+
 def _query(name: str, help_: str, metavar: str = "TEXT", **more: Any) -> Key:
     return Key(section="query", name=name, help=help_, metavar=metavar, **more)
 
@@ -187,6 +194,13 @@ DOWNLOAD = (
     _download("keep_archive", "Keep the zip beside what was extracted.", read=values.flag, switch="--keep-archive"),
     _download(
         "connections", "Streams at once, at most; the archive's own limit stands.", "N", read=values.whole(1, 256)
+    ),
+    _download(
+        "processes",
+        "Processes that share the work and the connections (default 1); auto: 1 where the archive or --max-rate allows no more than "
+        "300 MB/s, which one can do, else one for every two cores and two connections.",
+        "auto|N",
+        read=_processes,
     ),
     _download("max_rate", "Bytes a second, at most, such as 50MB.", "RATE", read=values.size),
     _download(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
-from datetime import time, timedelta
 from functools import partial
 
 import anyio
@@ -16,23 +16,27 @@ from skyhaul.assembly import Assembly, Order
 from skyhaul.catalogue.deleted import explain
 from skyhaul.catalogue.finding import countable
 from skyhaul.compose import Parts
-from skyhaul.errors import SkyhaulError
-from skyhaul.events import Event, ProductFinished, RunFinished, RunStarted, SliceFailed, SliceFinished
+from skyhaul.credentials import Credentials
+from skyhaul.errors import ObjectOffline, SkyhaulError
+from skyhaul.events import Event, Meter, ProductFinished, RunFinished, RunStarted, SliceFailed, SliceFinished
 from skyhaul.explained import Explained
 from skyhaul.feed import PRODUCTS_QUEUED, Feed, Wanted
 from skyhaul.journal import Journal
-from skyhaul.limits import OPEN_FACTOR
-from skyhaul.model import Product, ProductResult, Query, Report, TimeInterval
+from skyhaul.lanes import Lanes, begins, processes
+from skyhaul.limits import OPEN_FACTOR, Allowance
+from skyhaul.model import Product, ProductResult, Report
 from skyhaul.orders import Book, Ordering, Orders, Stock
 from skyhaul.pipeline import Craft, Line, Stopped, unwrapped
 from skyhaul.protocols import Emit
 from skyhaul.recall import Recalling, Refreshing, recallable
 from skyhaul.settings import DownloadSettings, Settings
 from skyhaul.tally import INTERRUPTED, Tally
+from skyhaul.title import title
 from skyhaul.transfer.engine import Engine
 from skyhaul.transfer.space import Space
 
 Supply = Callable[[MemoryObjectSendStream[Product]], Coroutine[None, None, None]]
+Settle = Callable[[ProductResult], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +45,7 @@ class Pull:
 
     settings: Settings
     download: DownloadSettings
+    credentials: Credentials
     account: str | None
     parts: Parts
     journal: Journal
@@ -64,16 +69,18 @@ class Pull:
         recalling = None if wanted.given else self._recalling(emit)
         await journal.begin_run(title(self.settings.query))
         emit(self._started())
-        line, orders = self._line(tally, emit)
+        connections, cores = parts.allowance.connections, os.cpu_count() or 1
+        count = processes(self.download, self.settings.provider, connections, cores=cores)
+        allowance, meter = (parts.allowance, parts.meter) if count == 1 else self._apart()
+        line, orders = self._line(tally, emit, allowance, count)
         feed = Feed(query=self.settings.query, catalogue=recalling or parts.provider, asking=parts.asking(emit))
         supply: Supply = partial(feed.give, wanted) if wanted.given else feed.read
         if orders is not None:
             supply = _with_orders(supply, orders)
         try:
-            async with accounts.shared(self.account, parts.allowance, parts.meter):
-                exit_code, stopped = await ended(
-                    line, supply, watch=parts.allowance.watch, handle_signals=handle_signals
-                )
+            account = self.account if count == 1 or orders is not None else None
+            async with accounts.shared(account, allowance, meter, first=None if count == 1 else 0):
+                exit_code, stopped = await ended(line, supply, watch=allowance.watch, handle_signals=handle_signals)
         except SkyhaulError as error:
             if not tally.verified:
                 raise
@@ -100,40 +107,18 @@ class Pull:
             max_bytes_per_s=self.download.max_rate,
         )
 
-    def _line(self, tally: Tally, emit: Emit) -> tuple[Line, Orders | None]:
-        parts, wanted, journal = self.parts, self.download, self.journal
-        space = Space(wanted.into, patience_s=wanted.disk_wait_s, emit=emit)
-        journal.insist = space.insist
-        engine = Engine(
-            sources=parts.sources,
-            allowance=parts.allowance,
-            retry=parts.retry,
-            journal=journal,
-            space=space,
-            meter=parts.meter,
-            emit=emit,
-        )
-        order = self._order()
-        craft: Craft = Assembly(
-            order=order,
-            provider=parts.provider,
-            engine=engine,
-            journal=journal,
-            space=space,
-            allowance=parts.allowance,
-            retry=parts.retry,
-            emit=emit,
-            meter=parts.meter,
-            login=parts.tokens.token if parts.tokens else None,
-        )
+    def _apart(self) -> tuple[Allowance, Meter]:
+        """An allowance for what is asked from here while other processes use the streams: orders."""
+        limits, meter = self.settings.provider, Meter()
+        connections = self.parts.allowance.connections
+        return Allowance(connections=connections, requests_per_minute=limits.requests_per_minute, meter=meter), meter
 
-        hint = replace(parts.asking(emit), retry=replace(parts.retry, attempts=2))
-        craft = Explained(craft, partial(explain, catalogue=parts.provider, asking=hint))
-        craft = Refreshing(craft, parts.provider, parts.asking(emit))
+    def _line(self, tally: Tally, emit: Emit, allowance: Allowance, count: int) -> tuple[Line | Lanes, Orders | None]:
+        parts, journal, key = self.parts, self.journal, ordered(self.download).key
 
         def conclude(result: ProductResult) -> None:
             if result.state in {"failed", "offline"}:
-                journal.product(result, order.key)
+                journal.product(result, key)
             emit(ProductFinished(result=result))
 
         def settle(result: ProductResult) -> None:
@@ -143,38 +128,39 @@ class Pull:
             if orders is not None:
                 orders.settled(result)
 
-        orders = None
-        if wanted.order and isinstance(parts.provider, Stock):
-            orders = Orders(
-                stock=parts.provider,
-                book=Book(journal),
-                allowance=parts.allowance,
-                emit=emit,
-                settle=conclude,
-                check=tally.check,
-                wait_s=wanted.order_wait_s,
-                patience_s=wanted.order_timeout_s,
-            )
-            craft = Ordering(craft, orders)
-        # More workers than streams: while some open or seal their files, and some wait for an answer, others use the streams.
-        streams = parts.allowance.connections
-        line = Line(
-            craft,
-            workers=dict.fromkeys(parts.sources, OPEN_FACTOR * streams),
-            products_at_once=3 * streams,
-            settle=settle,
-        )
-        return line, orders
+        orders = self._orders(allowance, emit, conclude, tally)
+        space = roomy(self.download, journal, emit)
+        if count > 1:
+            return self._lanes(count, orders, emit, settle), orders
+        craft = crafted(parts, self.download, journal, space, emit)
+        return lined(craft if orders is None else Ordering(craft, orders), parts, settle), orders
 
-    def _order(self) -> Order:
-        wanted = self.download
-        return Order(
-            destination=wanted.into,
-            wish=wanted.wish(),
-            layout=wanted.layout,
-            extract=wanted.extract,
-            keep_archive=wanted.keep_archive,
-            require_verified=wanted.require_verified,
+    def _lanes(self, count: int, orders: Orders | None, emit: Emit, settle: Settle) -> Lanes:
+        def settled(product: Product, result: ProductResult) -> None:
+            if orders is not None and result.kind == ObjectOffline.__name__:
+                orders.keep(product)
+                result = replace(result, state="offline")
+            settle(result)
+
+        connections = self.parts.allowance.connections
+        if orders is not None and not accounts.kept(self.account):
+            connections = max(1, connections - 1)  # one is left for orders
+        told = begins(min(count, connections), self.settings, self.credentials, self.account, connections)
+        return Lanes(told, lock_fd=self.journal.lock_fd, meter=self.parts.meter, emit=emit, settle=settled)
+
+    def _orders(self, allowance: Allowance, emit: Emit, conclude: Settle, tally: Tally) -> Orders | None:
+        wanted, stock = self.download, self.parts.provider
+        if not wanted.order or not isinstance(stock, Stock):
+            return None
+        return Orders(
+            stock=stock,
+            book=Book(self.journal),
+            allowance=allowance,
+            emit=emit,
+            settle=conclude,
+            check=tally.check,
+            wait_s=wanted.order_wait_s,
+            patience_s=wanted.order_timeout_s,
         )
 
     def _recalling(self, emit: Emit) -> Recalling | None:
@@ -182,7 +168,62 @@ class Pull:
         provider, query = self.parts.provider, self.settings.query
         if not recallable(provider, query) or not countable(provider, query):
             return None
-        return Recalling(provider, self.journal, self._order().key, self.parts.asking(emit))
+        return Recalling(provider, self.journal, ordered(self.download).key, self.parts.asking(emit))
+
+
+def ordered(wanted: DownloadSettings) -> Order:
+    """What is wanted of every product."""
+    return Order(
+        destination=wanted.into,
+        wish=wanted.wish(),
+        layout=wanted.layout,
+        extract=wanted.extract,
+        keep_archive=wanted.keep_archive,
+        require_verified=wanted.require_verified,
+    )
+
+
+def roomy(wanted: DownloadSettings, journal: Journal, emit: Emit) -> Space:
+    """The destination's disk, which ``journal`` waits for too."""
+    space = Space(wanted.into, patience_s=wanted.disk_wait_s, emit=emit)
+    journal.insist = space.insist
+    return space
+
+
+def crafted(parts: Parts, wanted: DownloadSettings, journal: Journal, space: Space, emit: Emit) -> Craft:
+    """What is done with each product."""
+    engine = Engine(
+        sources=parts.sources,
+        allowance=parts.allowance,
+        retry=parts.retry,
+        journal=journal,
+        space=space,
+        meter=parts.meter,
+        emit=emit,
+    )
+    craft: Craft = Assembly(
+        order=ordered(wanted),
+        provider=parts.provider,
+        engine=engine,
+        journal=journal,
+        space=space,
+        allowance=parts.allowance,
+        retry=parts.retry,
+        emit=emit,
+        meter=parts.meter,
+        login=parts.login,
+    )
+    hint = replace(parts.asking(emit), retry=replace(parts.retry, attempts=2))
+    craft = Explained(craft, partial(explain, catalogue=parts.provider, asking=hint))
+    return Refreshing(craft, parts.provider, parts.asking(emit))
+
+
+def lined(craft: Craft, parts: Parts, settle: Settle) -> Line:
+    """The line of one process."""
+    # More workers than streams: while some open or seal their files, and some wait for an answer, others use the streams.
+    streams = parts.allowance.connections
+    workers = dict.fromkeys(parts.sources, OPEN_FACTOR * streams)
+    return Line(craft, workers=workers, products_at_once=3 * streams, settle=settle)
 
 
 def _with_orders(supply: Supply, orders: Orders) -> Supply:
@@ -198,7 +239,7 @@ def _with_orders(supply: Supply, orders: Orders) -> Supply:
 
 
 async def ended(
-    line: Line, supply: Supply, *, watch: Callable[[], Coroutine[object, object, None]], handle_signals: bool
+    line: Line | Lanes, supply: Supply, *, watch: Callable[[], Coroutine[object, object, None]], handle_signals: bool
 ) -> tuple[int | None, str | None]:
     """Run the line to its end; the exit code and the reason if something ended it before."""
     interrupted = False
@@ -231,36 +272,3 @@ def _note_slice(journal: Journal, event: Event) -> None:
             journal.slice_read(event.slice, event.products)
         case SliceFailed():
             journal.slice_read(event.slice, None, event.error)
-
-
-def title(query: Query) -> str:
-    """The query in one line, as the dashboard and the journal head a run with it."""
-    words = [
-        query.provider,
-        query.collection,
-        " ".join(query.product_types),
-        _days(query.sensing),
-    ]
-    words += [
-        query.area_label,
-        " ".join(query.tiles),
-        f"cloud ≤ {query.cloud_max:g} %" if query.cloud_max is not None else None,
-    ]
-    return "  ".join(word for word in words if word)
-
-
-def _days(span: TimeInterval) -> str | None:
-    """The span as people say it: whole days without their midnights, the last day included."""
-    start, end = span.start, span.end
-    if span.open:
-        return None
-    if any(moment is not None and moment.time() != time.min for moment in (start, end)):
-        return str(span)
-    last = end - timedelta(days=1) if end else None
-    return (
-        f"{start:%Y-%m-%d} to {last:%Y-%m-%d}"
-        if start and last
-        else f"from {start:%Y-%m-%d}"
-        if start
-        else f"to {last:%Y-%m-%d}"
-    )

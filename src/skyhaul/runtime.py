@@ -16,7 +16,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from skyhaul import accounts
 from skyhaul import journal as journals
-from skyhaul.catalogue.deleted import Deleted, Remembering, find_deleted
+from skyhaul.catalogue.deleted import Deleted, Remembering, find_deleted, find_deleted_of
 from skyhaul.catalogue.finding import countable
 from skyhaul.compose import Parts, check_credentials, composed, with_profile
 from skyhaul.credentials import Credentials
@@ -93,8 +93,8 @@ class Haul:
         feed.settle()
         return count
 
-    async def deleted(self) -> Sequence[Deleted]:
-        """What matches the query, and the archive has deleted.
+    async def deleted(self, wanted: Wanted | None = None) -> Sequence[Deleted]:
+        """What matches the query, or is wanted, and the archive has deleted; of what is wanted also what replaces it.
 
         Raises:
             SettingsError: the archive does not tell.
@@ -102,7 +102,11 @@ class Haul:
         provider = self._parts.provider
         if not isinstance(provider, Remembering):
             raise SettingsError(f"{self._parts.archive.name} does not tell what was deleted: leave --check-deleted out")
-        return await find_deleted(provider, self.settings.query, self._parts.asking(self._parts.emit))
+        asking = self._parts.asking(self._parts.emit)
+        if wanted is None:
+            return await find_deleted(provider, self.settings.query, asking)
+        ids = await to_thread.run_sync(lambda: [*wanted.ids, *(product.id for product in wanted.products)])
+        return await find_deleted_of(provider, ids=ids, names=wanted.names, asking=asking)
 
     async def plan(self) -> Plan:
         """What a download would do, without doing it: every product is looked up, none is fetched."""
@@ -140,6 +144,7 @@ class Haul:
                 pull = Pull(
                     settings=self.settings,
                     download=self._download,
+                    credentials=self.credentials,
                     account=self._account,
                     parts=self._parts,
                     journal=journal,

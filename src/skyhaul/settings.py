@@ -51,6 +51,7 @@ class DownloadSettings:
     extract: bool = True
     keep_archive: bool = False
     connections: int | None = None
+    processes: int | Literal["auto"] = 1
     max_rate: int | None = None
     require_verified: bool = False
     fail_fast: bool = False

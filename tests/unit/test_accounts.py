@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyhaul.accounts import STALE_S, Ledger, account_key, keep, shares, spent_bytes
+from skyhaul.accounts import STALE_S, Ledger, account_key, keep, kept, shares, spent_bytes
 from skyhaul.errors import JournalError
 from skyhaul.events import Meter
 from skyhaul.limits import Allowance
@@ -229,6 +229,34 @@ async def test_an_allowance_follows_the_ledger(two, monkeypatch):
                 await anyio.sleep(0.01)
             tasks.cancel_scope.cancel()
     assert (await anyio.to_thread.run_sync(beat, other)).granted == 4
+
+
+@pytest.fixture
+def alone(ledger):
+    return ledger()
+
+
+@pytest.mark.parametrize(("first", "granted"), [(2, 2), (0, 0)])
+async def test_one_of_several_processes_asks_for_its_part_and_is_never_alone(alone, monkeypatch, first, granted):
+    monkeypatch.setattr("skyhaul.accounts.BEAT_S", 0.01)
+    meter = Meter()
+    allowance = Allowance(connections=4, meter=meter)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(keep, alone, allowance, meter, first)
+        while meter.bytes_30_days is None:  # noqa: ASYNC110 the ledger has no event for this
+            await anyio.sleep(0.01)
+        assert (allowance.granted, allowance.alone) == (granted, False)
+        with anyio.fail_after(10):  # who wants a stream gets one in the end
+            async with allowance.stream():
+                pass
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(("account", "off", "there"), [("a", False, True), ("a", True, False), (None, False, False)])
+def test_where_there_is_a_ledger(monkeypatch, account, off, there):
+    if off:
+        monkeypatch.setenv("SKYHAUL_ACCOUNTS", "off")
+    assert kept(account) is there
 
 
 class Failing:

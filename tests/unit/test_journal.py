@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from skyhaul import journal as journals
 from skyhaul.errors import DiskFull, JournalError, SinkError
-from skyhaul.journal import FOLDER, KnownFile, KnownProduct, opened, status
+from skyhaul.journal import FOLDER, KnownFile, KnownProduct, joined, opened, status
 from skyhaul.model import ByteRange, Checksum, ProductResult, Report
 from skyhaul.pipeline import unwrapped
 
@@ -345,6 +345,23 @@ async def test_two_processes_in_one_folder_are_one_too_many(tmp_path):
         await process.wait()
     async with opened(tmp_path):
         pass
+
+
+async def test_a_folder_whose_processes_are_just_ending_is_waited_for(tmp_path, monkeypatch):
+    held = await to_thread.run_sync(journals._lock, tmp_path / FOLDER)
+    monkeypatch.setattr(journals.time, "sleep", lambda _: os.close(held))
+    async with opened(tmp_path):
+        pass
+
+
+async def test_those_who_work_together_note_their_facts_side_by_side(tmp_path):
+    async with opened(tmp_path) as ours, joined(tmp_path, ours.lock_fd) as theirs:
+        for number in range(50):
+            (ours, theirs)[number % 2].product(result(f"p{number}"), "whole")
+            await (theirs, ours)[number % 3 % 2].flush()
+        await theirs.flush()
+        assert await ours.known("p49") == await theirs.known("p49") is not None
+        assert rows(tmp_path, "SELECT count(*) FROM products") == [(50,)]
 
 
 async def test_a_file_system_without_locks_is_used_all_the_same(tmp_path, monkeypatch):
