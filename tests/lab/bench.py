@@ -28,7 +28,8 @@ PART_BYTES = 2 << 20
 
 CONNECTIONS = 4
 LOST_BYTES = 2 << 20
-"""Of each stream that is broken off, at most: a batch that is being written, and one that waits for it."""
+"""Of each stream that is broken off, at most: a batch that is being written, one that waits for it (half a MiB each), and as much again for
+what was written while the journal committed the spans before."""
 
 OVERHEAD_BYTES = 192 << 10
 """What a run receives besides its objects: lists, headers, and what is read of a socket before it is told to stop."""

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
+import platform
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import islice, pairwise
 
 import pytest
@@ -8,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skyhaul.errors import ConnectionLost, HostBusy
-from skyhaul.measure import Bench, Figures, Point, Setup, Sweep, chosen, disk_rate, limit, spans
+from skyhaul.measure import Bench, Figures, Point, Setup, Sweep, chosen, disk_rate, limit, machine, shared, spans
 from skyhaul.model import ByteRange, RemoteObject
 from skyhaul.protocols import Body
 
@@ -129,3 +132,33 @@ async def test_a_host_that_does_not_serve_is_no_measurement(tmp_path, error):
 def test_the_disk_is_left_as_it_was(tmp_path):
     assert disk_rate(tmp_path, 0.01) > 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_machine_is_named_in_one_line():
+    said = machine()
+    assert "\n" not in said
+    assert f"{os.cpu_count()} cores of " in said
+    assert platform.release() in said
+
+
+def test_processes_share_the_connections_and_are_no_more_than_cores():
+    best = Setup(connections=4, part_bytes=PART)
+    assert [(each.processes, each.connections) for each in shared(best, (2, 4, 8), 4)] == [(2, 4), (4, 4)]
+    assert [each.connections for each in shared(Setup(connections=1, part_bytes=PART), (2,), 2)] == [2]
+    assert shared(best, (2, 4), 1) == []
+
+
+async def test_processes_are_tried_until_the_host_refuses(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    asked = []
+
+    async def apart(setup, seconds):
+        asked.append((setup.processes, setup.connections, seconds))
+        return None if setup.processes > 2 else replace(point(1000), setup=setup)
+
+    noted: list[Point] = []
+    measuring = replace(bench(Scripted(), tmp_path), apart=apart)
+    swept = await measuring.swept(Sweep(connections=(1,), part_bytes=(), seconds=0.05), noted.append)
+    assert asked == [(2, 2, 0.05), (4, 4, 0.05)]
+    assert [each.setup.processes for each in swept.by_processes] == [2]
+    assert noted[-1] is swept.by_processes[-1]

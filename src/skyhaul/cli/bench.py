@@ -22,6 +22,7 @@ _NOWHERE = Path(os.devnull)
 """A folder without ``.env``, a file without settings: the user's own have no say with the embedded archive."""
 
 _WORLD = ("--products", "12", "--scale", "1", "--no-oddities", "--checksums", "none", "--scenario", "unlimited")
+_PAGES = (".html", ".htm")
 _QUERY = {"collection": "SENTINEL-2", "product_type": "S2MSI2A", "online": True, "limit": 1}
 
 
@@ -35,19 +36,47 @@ def bench(
     ] = None,
     into: Annotated[Path, typer.Option(metavar="DIR", help="Folder on the disk to measure (default: here).")] = Path(),
     quick: Annotated[bool, typer.Option("--quick", help="Fewer settings, half a second each.")] = False,
-    chart: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a page with bars.")] = None,
+    chart: Annotated[
+        Path | None, typer.Option(metavar="FILE.png|FILE.html", help="Write a picture, or a page, with bars.")
+    ] = None,
 ) -> None:
     """Measure what this machine and link can do, and say which settings to use; downloads a few gigabytes for nothing."""
-    from skyhaul.measure import QUICK, Sweep
-    from skyhaul.observe.measures import advice, page
+    from skyhaul.measure import QUICK, Sweep, machine
+    from skyhaul.observe.measures import advice
 
-    if chart is not None and chart.suffix.lower() not in {".html", ".htm"}:
-        raise SettingsError(f"--chart {chart}: charts are HTML pages; name it {chart.with_suffix('.html')}")
+    if chart is not None:
+        _check(chart)
     figures = anyio.run(_measured, url, into, QUICK if quick else Sweep())
     if chart is not None:
-        _write(chart, page(figures, f"skyhaul bench: {url or 'embedded archive'}"))
-    typer.echo(f"{figures.cores} cores; the disk takes {figures.disk_bytes_per_s / 1e6:.0f} MB/s")
+        _draw(chart, figures, url)
+    typer.echo(f"{machine()}; the disk takes {figures.disk_bytes_per_s / 1e6:.0f} MB/s")
     typer.echo(advice(figures))
+
+
+def _check(chart: Path) -> None:
+    """Find out before minutes are spent whether the chart can be written."""
+    from skyhaul.observe.plot import blank
+
+    if chart.suffix.lower() not in {".png", *_PAGES}:
+        raise SettingsError(
+            f"--chart {chart}: a chart is a picture or a page; name it {chart.with_suffix('.png')} or .html"
+        )
+    if not chart.absolute().parent.is_dir():
+        raise SinkError(f"{chart} cannot be written (its folder is not there)")
+    if chart.suffix.lower() not in _PAGES:
+        blank((1, 1))
+
+
+def _draw(chart: Path, figures: Figures, url: str | None) -> None:
+    from skyhaul.measure import machine
+    from skyhaul.observe.measures import advice, page, panels, target
+    from skyhaul.observe.plot import draw_panels
+
+    title = f"skyhaul bench: {target(url)}"
+    if chart.suffix.lower() in _PAGES:
+        _write(chart, page(figures, title, machine()))
+    else:
+        draw_panels(panels(figures), chart, title=title, machine=machine(), advice=advice(figures))
 
 
 async def _measured(url: str | None, into: Path, sweep: Sweep) -> Figures:
