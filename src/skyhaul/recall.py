@@ -146,7 +146,7 @@ class Recalling:
 
     async def _recalled(self, part: Slice, number: int) -> Sequence[Product]:
         """The products of a slice that is as it was; nothing where it has to be read."""
-        known, left = await self.journal._ask(lambda db: _known(db, number, self.wish))  # noqa: SLF001 the journal's own way to be asked, for tables of ours
+        known, left = await self.journal.ask(lambda db: _known(db, number, self.wish))
         if known is None or known[0] <= self.paging.page_size or len(left) * self.paging.page_size > known[0]:
             return ()
         newest = replace(part, query=replace(part.query, order_by="-modified", limit=1))
@@ -154,7 +154,7 @@ class Recalling:
         if (page.total, *(_us(each.modified) for each in page.products)) != known:
             return ()
         full = {product.id: product for product in await self._looked_up(part.query, left)}
-        rows = await self.journal._ask(lambda db: db.execute(_ROWS, (number,)).fetchall())  # noqa: SLF001 as above
+        rows = await self.journal.ask(lambda db: db.execute(_ROWS, (number,)).fetchall())
         if len(full) != len(left) or len(rows) != known[0]:
             return ()
         products = [full.get(row[0]) or _product(row, part.query) for row in rows]
