@@ -14,13 +14,14 @@ import skyhaul
 SOURCE = Path(skyhaul.__file__).parent
 
 LAYERS = {
-    0: "errors model version",  # nouns and failures: the standard library alone
+    0: "errors model version discreet",  # nouns and failures: the standard library alone
     1: "events vocabulary bands values comparisons forecast",  # facts, words and numbers
     2: "protocols keys globe area area.* footprint retry limits",  # contracts, geometry, patience
     3: """
         catalogue catalogue.slices catalogue.baselines catalogue.rules catalogue.odata catalogue.entities catalogue.versions
+        catalogue.unwatched
         catalogue.dhus_query catalogue.resto_query catalogue.noa_query catalogue.by_time
-        catalogue.dhus catalogue.older catalogue.opensearch catalogue.stac catalogue.stac_assets catalogue.stac_search
+        catalogue.dhus title catalogue.older catalogue.opensearch catalogue.stac catalogue.stac_assets catalogue.stac_search
         archives catalogue.here providers columns lists metalink
         select select.*
         transfer transfer.parts transfer.layout transfer.checksum transfer.manifest
@@ -37,7 +38,7 @@ LAYERS = {
         transfer.space transfer.reader transfer.fetch transfer.engine providers.*
         results parquet frames saved pipeline orders
     """,  # assemblies
-    6: "explained recall planning tally assembly compose feed pull runtime measure",  # the composition
+    6: "explained recall planning tally assembly compose feed lanes pull lane runtime measure",  # the composition
     7: "observe.* __init__",  # who looks on, and the public promise
     8: "cli cli.* __main__",  # the command line: nobody imports it
 }

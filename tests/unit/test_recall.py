@@ -126,13 +126,13 @@ async def test_a_few_products_that_are_not_there_are_looked_up_in_full(run):
 
 async def test_many_products_that_are_not_there_are_read(run):
     catalogue = archive()
-    await run(catalogue, fails=lambda each: each.id > "00000150")
+    await run(catalogue, fails=lambda each: each.id > "00000140")
     by_id = []
     catalogue.always = lambda part, _: by_id.extend(part.query.ids)
     found, _ = await run(catalogue)
     assert by_id == []
     assert ids(found) == ids(catalogue.products)
-    assert not any(recalled(each) for each in found if each.id > "00000150")
+    assert not any(recalled(each) for each in found if each.id > "00000140")
 
 
 async def test_a_run_that_was_killed_leaves_the_slices_that_it_proved(run):
@@ -141,6 +141,18 @@ async def test_a_run_that_was_killed_leaves_the_slices_that_it_proved(run):
     found, _ = await run(catalogue)
     assert ids(found) == ids(catalogue.products)
     assert sum(map(recalled, found)) > 50
+
+
+async def test_what_is_published_at_the_end_leaves_all_slices_but_the_last(run):
+    catalogue = archive()
+    await run(catalogue)
+    for number in range(5):
+        catalogue.products.append(product(9000 + number, 60.0 * (COUNT + number), modified=EPOCH))
+    found, asking = await run(catalogue)
+    assert ids(found) == ids(catalogue.products)
+    slices = {name for name, _ in catalogue.requests}
+    assert asking <= len(slices) + 45 / catalogue.paging.page_size
+    assert sum(map(recalled, found)) > COUNT / 2
 
 
 async def test_another_wish_is_another_run(run, journal):

@@ -34,6 +34,9 @@ EMPTY_MAX = 3
 ORDERED_MAX = 50_000
 """What is held to be put in an order that slices do not have."""
 
+GUESSED_MAX = 4
+"""How many parts there are at most for each chain in flight where nothing is counted: what proves too long is cut again."""
+
 NEAR = timedelta(seconds=1)
 """How close to a cut a product is in doubt: archives round times, to milliseconds or to seconds."""
 
@@ -78,7 +81,10 @@ class Chain:
 
         Pages that come back empty, and full ones that lost their link, look like the end (Planetary Computer has lost links for a time).
         """
-        return not self.counted and bool(self.links) and len(page.products) in {0, self.page_size}
+        if page.next_link is not None or len(page.products) not in {0, self.page_size}:
+            return False
+        total = page.total if self.total is None else self.total
+        return total is None or len(self.ids.union(product.id for product in page.products)) < total
 
     def close(self, name: str) -> None:
         """See that nothing is missing.
@@ -125,25 +131,27 @@ class Chained(Enumeration):
         return parts
 
     async def _follow(self, part: Slice, haul: Haul, chain: Chain) -> tuple[Slice, ...]:
-        page = await self._page(part, None, haul)
+        page = await self._page(part, None, haul, chain)
         link = chain.take(page, part.name)
         if link is not None and not self._enough(haul) and (parts := await self._parts(part, page)):
             return parts
         while link is not None and not self._enough(haul):
             self._check_order(haul)
-            asked = link
-            page = await self._page(part, asked, haul)
-            if page.next_link is None and chain.doubtful(page):
-                page = await self._page(part, asked, haul)
-            link = chain.take(page, part.name)
+            link = chain.take(await self._page(part, link, haul, chain), part.name)
         if link is None:
             chain.close(part.name)
         return ()
 
-    async def _page(self, part: Slice, link: str | None, haul: Haul) -> Page:
+    async def _page(self, part: Slice, link: str | None, haul: Haul, chain: Chain) -> Page:
+        """The page that ``link`` leads to, the first without one; what may be no end is asked for twice."""
         if link is None:
-            return await self.page(part, partial(self.linked.page, part, 0, count=True), part.name, haul)
-        return await self.page(part, partial(self.linked.following, part, link), f"next page of {part.name}", haul)
+            ask, what = partial(self.linked.page, part, 0, count=True), part.name
+        else:
+            ask, what = partial(self.linked.following, part, link), f"next page of {part.name}"
+        page = await self.page(part, ask, what, haul)
+        if chain.doubtful(page) and not self._enough(haul):
+            page = await self.page(part, ask, what, haul)
+        return page
 
     def _enough(self, haul: Haul) -> bool:
         """Whether what is kept holds all that is wanted."""
@@ -172,6 +180,8 @@ class Chained(Enumeration):
         # As many as can be read side by side, or twice, three times as many: none is left to be read alone.
         at_once = self.linked.paging.concurrency
         count = -(-total // (size * at_once)) * at_once
+        if first.total is None:
+            count = min(count, GUESSED_MAX * at_once)
         try:
             parts = split(part, total, -(-total // count), extent)
         except CatalogueError:
@@ -180,11 +190,14 @@ class Chained(Enumeration):
 
 
 def estimated(products: Sequence[Product], extent: TimeInterval) -> int | None:
-    """How many products there may be in ``extent``, by how close those of a page follow each other; ``None`` where they are in no order."""
+    """How many products there may be in ``extent``, by how close those of a page follow each other.
+
+    ``None`` where they are in no order, or all in one instant.
+    """
     moments = [product.start for product in products if product.start is not None]
     if len(moments) < 2 or moments not in (sorted(moments), sorted(moments, reverse=True)):  # noqa: PLR2004 a span has two ends
         return None
-    if extent.start is None or extent.end is None:
+    if extent.start is None or extent.end is None or moments[0] == moments[-1]:
         return None
     span = max(abs(moments[-1] - moments[0]), timedelta(seconds=1))
     return round(len(moments) * ((extent.end - extent.start) / span))

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from skyhaul.catalogue.unwatched import unwatched
 from skyhaul.errors import CatalogueError
 from skyhaul.model import Attribute, Checksum, Product
 from skyhaul.protocols import Page
@@ -49,7 +50,7 @@ class _Asset(Struct, rename="pascal", gc=False):
     download_link: str | None = None
 
 
-class _Entity(Struct, rename="pascal"):
+class _Entity(Struct, rename="pascal", gc=False):
     id: _Required
     name: _Required
     content_length: int | None = None
@@ -64,7 +65,7 @@ class _Entity(Struct, rename="pascal"):
     assets: list[_Asset] | None = None
 
 
-class _Page(Struct):
+class _Page(Struct, gc=False):
     """``value`` is a list in pages, an entity in notifications, absent in a bare entity and in errors."""
 
     value: list[_Entity] | _Entity | UnsetType = UNSET
@@ -85,6 +86,11 @@ def parse_page(body: bytes, *, provider: str, collection: str | None) -> Page:
     Raises:
         CatalogueError: the body is something else; says what.
     """
+    with unwatched():
+        return _parsed(body, provider, collection)
+
+
+def _parsed(body: bytes, provider: str, collection: str | None) -> Page:
     try:
         page = _page.decode(body)
         if page.detail is not UNSET:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -134,9 +134,10 @@ class Enumeration(ABC):
         if self.room == 0:
             return
         self.asking.emit(SlicePlanned(slice=part.name, replaces=replaces))
-        haul = Haul(ids=set(seen))
+        haul = Haul()
         try:
             async with self.slices:
+                haul.ids |= seen  # once its turn has come: many slices may be waiting
                 parts = await self.settle(part, haul)
                 if not parts:
                     await self._deliver(haul)
@@ -169,17 +170,17 @@ class Enumeration(ABC):
             page = await self.asking.answer(timed, what)
             fresh = self.fresh(page, part, haul)
             self._listen(fresh)
-            matching = [product for product in fresh if self.check is None or self.check(product)]
+            matching = fresh if self.check is None else list(filter(self.check, fresh))
             if self.ordered:
                 haul.kept += matching
             else:
                 await self._send(matching)
         return page
 
-    def _listen(self, products: Iterable[Product]) -> None:
+    def _listen(self, products: Sequence[Product]) -> None:
         """Note what the products tell."""
-        for product in products:
-            self.heard += 1
+        self.heard += len(products)
+        for product in products if self.untold else ():
             for name in [name for name, tells in self.untold.items() if tells(product)]:
                 del self.untold[name]
 
@@ -207,10 +208,11 @@ class Enumeration(ABC):
         await self._send(latest_versions(haul.kept) if self.latest else haul.kept)
 
     async def _send(self, products: list[Product]) -> None:
+        emit, send_nowait = self.asking.emit, self.out.send_nowait
         for product in products[: self.room]:
-            self.asking.emit(ProductFound(product=product.id, name=product.name, size=product.size))
+            emit(ProductFound(product=product.id, name=product.name, size=product.size))
             try:
-                self.out.send_nowait(product)  # a tenth of what waiting for one's turn costs
+                send_nowait(product)  # a tenth of what waiting for one's turn costs
             except WouldBlock:
                 await self.out.send(product)
         self.sent += len(products[: self.room])

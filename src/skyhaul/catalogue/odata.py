@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from math import isfinite
@@ -31,7 +31,22 @@ ORDERS = {
     "published": "PublicationDate",
     "modified": "ModificationDate",
 }
-ASKED = frozenset(each.name for each in fields(Query)) - {"names", "where", "season", "rules"}
+ASKED = frozenset(
+    {
+        *(
+            "collection",
+            "product_types",
+            "sensing",
+            "published",
+            "area",
+            "tiles",
+            "cloud_min",
+            "cloud_max",
+            "orbit_direction",
+        ),
+        *("relative_orbit", "platform", "polarisation", "mode", "timeliness", "ids", "online"),
+    }
+)
 """The fields of a query that the catalogue is always asked for as they are meant; of the others see :func:`leftover`."""
 
 URL_MAX = 7000

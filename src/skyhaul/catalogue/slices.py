@@ -25,11 +25,12 @@ AHEAD = timedelta(days=366)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def split(part: Slice, total: int, limit: int, extent: TimeInterval) -> tuple[Slice, ...]:
+def split(part: Slice, total: int, limit: int, extent: TimeInterval, *, steady: bool = False) -> tuple[Slice, ...]:
     """``part`` in as many parts as leave ``limit`` products to each, were ``total`` spread evenly; at most ``PARTS_MAX``.
 
     ``extent`` says where the products of an open interval lie; the outer ends stay open. Cuts are on whole seconds where there is room:
-    versions of one acquisition, whose starts may differ by milliseconds, then lie in one part.
+    versions of one acquisition, whose starts may differ by milliseconds, then lie in one part. With ``steady`` the parts are mostly those
+    of a run before, when there were some products less: see :func:`steady_cuts`.
 
     Raises:
         CatalogueError: the slice is a single microsecond.
@@ -37,7 +38,8 @@ def split(part: Slice, total: int, limit: int, extent: TimeInterval) -> tuple[Sl
     start, end = part.interval.start or extent.start, part.interval.end or extent.end
     if start is None or end is None:
         raise ValueError(f"an extent with an open end ({extent}) says nothing of {part.name}")
-    inner = list(cuts(start, end, min(PARTS_MAX, max(2, -(-total // limit)))))
+    wanted = max(2, -(-total // limit))
+    inner = list(steady_cuts(start, end, wanted) if steady else cuts(start, end, min(PARTS_MAX, wanted)))
     if not inner:
         raise CatalogueError(
             f"{part.name}: {total} products begin in the same instant, more than can be reached by paging; restrict the query further"
@@ -54,6 +56,23 @@ def cuts(start: datetime, end: datetime, parts: int) -> Iterator[datetime]:
     for number in range(1, parts):
         moment = start + width * number // parts
         yield moment - (moment - _EPOCH) % unit
+
+
+def steady_cuts(start: datetime, end: datetime, parts: int) -> Iterator[datetime]:
+    """The moments that cut ``start`` to ``end`` into about ``parts``, up to a ninth more, of one length but for the outer ones; ascending.
+
+    They do not move with the ends: lengths are a few round ones, and cuts are where so many of them have passed since 1970.
+    """
+    parts = min(parts, PARTS_MAX * 7 // 8)
+    width = end - start
+    unit = next((unit for unit in UNITS if width >= parts * unit), UNITS[-1])
+    units = -(-(width // unit) // parts)
+    rest = max(0, units.bit_length() - 4)  # eight lengths from one to its double
+    length = (units >> rest << rest) * unit
+    moment = start + length - (start - _EPOCH) % length
+    while moment < end:
+        yield moment
+        moment += length
 
 
 def bounded(interval: TimeInterval, *, now: datetime) -> bool:

@@ -6,7 +6,6 @@ import math
 import random
 import threading
 import uuid
-from collections import OrderedDict
 from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import count
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from skyhaul.simulate.filters import FilterError, parse
+from skyhaul.simulate.kept import KeptReplies
 from skyhaul.simulate.options import (
     DELETED_FIELDS,
     PRODUCT_FIELDS,
@@ -33,11 +33,6 @@ if TYPE_CHECKING:
 
     from skyhaul.simulate.filters import Condition
     from skyhaul.simulate.nouns import SimFile, World
-
-KEPT_REPLY_BYTES = 384 << 20
-"""A page of 1000 products takes 60 ms of a core to make; a real archive has more cores than that."""
-
-Asked = tuple[str, tuple[tuple[str, str], ...], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +73,32 @@ class Catalogue:
         )
         self._bursts = EntitySet(name="Bursts", shelf=world.bursts, fields=(), expand=(), order=by_time)
         self._selections = Selections()
-        self._replies: OrderedDict[Asked, Reply] = OrderedDict()
+        self._replies: KeptReplies[Reply] = KeptReplies()
         self._lock = threading.Lock()
         self._calls = count(1)
+        self._unpublished: list[int] = []
+        self._publishes_every = 1
+        self._pages = 0
+
+    def withhold(self, products: int, publishes_every: int) -> None:
+        """Leave out so many products, spread over all; one of them is there from every so manieth page of ``Products`` on."""
+        total = len(self._world.shelf)
+        rows = [number * total // (products + 1) for number in range(1, products + 1)]
+        random.Random(products).shuffle(rows)  # noqa: S311 -- an order, no secret
+        with self._lock:
+            self._unpublished, self._publishes_every, self._pages = rows, publishes_every, 0
+
+    @property
+    def unpublished(self) -> list[str]:
+        """The ids of the products that are not there yet."""
+        return [self._world.product(row).id for row in self._unpublished]
 
     def products(self, query: Sequence[tuple[str, str]], root: str) -> Reply:
         """A page of ``Products``."""
+        with self._lock:
+            self._pages += 1
+            if self._unpublished and self._pages % self._publishes_every == 0:
+                self._unpublished.pop()
         return self._page(self._products, query, root)
 
     def product(self, product_id: str, query: Sequence[tuple[str, str]], root: str) -> Reply:
@@ -112,7 +127,8 @@ class Catalogue:
             return _refused(422, str(error))
         except RefusalError as refusal:
             return _refused(refusal.status, refusal.detail)
-        rows = [row for row in (shelf.find_name(product.Name) for product in wanted) if row is not None]
+        named = [row for row in (shelf.find_name(product.Name) for product in wanted) if row is not None]
+        rows = self._there(self._products, named)
         page = rows[options.skip : options.skip + options.top]
         return self._render(self._products, page, options, root, total=len(rows))
 
@@ -145,35 +161,27 @@ class Catalogue:
         except RefusalError as refusal:
             return _refused(refusal.status, refusal.detail)
         row = entities.shelf.find(entity_id)
-        if row is None:
+        if row is None or not self._there(entities, [row]):
             return _missing(f"Product with id: {entity_id} not found")
         entity = self._shown(entities, row, options, root)
         return _ok({"@odata.context": f"{context(entities.name, options.expand)}/$entity", **entity})
 
     def _page(self, entities: EntitySet, query: Sequence[tuple[str, str]], root: str) -> Reply:
+        if self._unpublished:
+            return self._made(entities, query, root)  # another one each time
         asked = (entities.name, tuple(query), root)
-        with self._lock:
-            kept = self._replies.get(asked)
-        if kept is not None:
+        if (kept := self._replies.get(asked)) is not None:
             return kept
         reply = self._made(entities, query, root)
         # Without an order each answer is another one.
         if reply.status == HTTPStatus.OK and any(name == "$orderby" for name, _ in query):
-            self._keep(asked, reply)
+            self._replies.keep(asked, reply)
         return reply
-
-    def _keep(self, asked: Asked, reply: Reply) -> None:
-        with self._lock:
-            self._replies[asked] = reply
-            held = sum(len(each.body) for each in self._replies.values())
-            while held > KEPT_REPLY_BYTES:
-                _, oldest = self._replies.popitem(last=False)
-                held -= len(oldest.body)
 
     def _made(self, entities: EntitySet, query: Sequence[tuple[str, str]], root: str) -> Reply:
         try:
             options = read_options(entities, query)
-            rows = self._selected(entities, options)
+            rows = self._there(entities, self._selected(entities, options))
         except RefusalError as refusal:
             return _refused(refusal.status, refusal.detail)
         except FilterError as error:
@@ -214,7 +222,12 @@ class Catalogue:
         asked = (entities.name, text, options.order)
         return self._selections.rows(asked, entities.shelf, options.order, lambda: self._read(text) if text else None)
 
-    def _arbitrary(self, rows: array[int], options: Options) -> list[int]:
+    def _there(self, entities: EntitySet, rows: Sequence[int]) -> Sequence[int]:
+        """Those that are published."""
+        hidden = frozenset(self._unpublished) if entities is self._products else frozenset()
+        return [row for row in rows if row not in hidden] if hidden else rows
+
+    def _arbitrary(self, rows: Sequence[int], options: Options) -> list[int]:
         """A page of a query without ``$orderby``: every call walks through the rows in an order of its own."""
         total = len(rows)
         if not total:

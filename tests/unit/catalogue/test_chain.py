@@ -47,6 +47,39 @@ async def test_chains_are_followed_side_by_side_and_no_more_than_may_be():
     assert len(catalogue.requests) < 1.35 * len(SPREAD) / 10, "splitting costs little"
 
 
+async def test_the_first_product_comes_after_one_request():
+    catalogue = LinkedCatalogue(SPREAD)
+    send, receive = anyio.create_memory_object_stream[Product](0)
+    async with anyio.create_task_group() as tasks, receive:
+        tasks.start_soon(lambda: enumerate_products(catalogue, Query(), retry=AT_ONCE, emit=lambda _: None, out=send))
+        await receive.receive()
+        assert len(catalogue.requests) == 1
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("fault", ["empty", "unlinked"])
+async def test_a_first_page_that_looks_like_the_end_is_asked_for_again(fault):
+    catalogue = LinkedCatalogue(FEW, faults={0: fault}, extends=False)
+    found = await enumerated(catalogue)
+    assert sorted(found.ids) == [each.id for each in FEW]
+    assert len(catalogue.requests) == 4
+
+
+async def test_where_products_are_counted_an_end_is_believed():
+    for products, requests in (([], 1), (FEW[:10], 1), (FEW[:20], 2)):
+        catalogue = LinkedCatalogue(products, counts=True)
+        assert len((await enumerated(catalogue)).ids) == len(products)
+        assert len(catalogue.requests) == requests
+
+
+async def test_hundreds_in_one_instant_do_not_make_hundreds_of_slices():
+    tied = [product(5000 + number, YEAR - 1.0) for number in range(300)]
+    catalogue = LinkedCatalogue([*SPREAD, *tied])
+    found = await enumerated(catalogue)
+    assert len(found.ids) == len(set(found.ids)) == len(SPREAD) + len(tied)
+    assert len(catalogue.requests) < 1.5 * len(found.ids) / catalogue.page_size
+
+
 async def test_without_an_extent_there_is_one_chain():
     catalogue = LinkedCatalogue(SPREAD, extends=False)
     found = await enumerated(catalogue)
@@ -235,3 +268,8 @@ def test_products_in_no_order_are_not_estimated():
     span = TimeInterval(start=EPOCH, end=EPOCH + timedelta(days=1))
     assert estimated(timeline(3, 1, 2), span) is None
     assert estimated(timeline(3), span) is None
+
+
+def test_products_of_one_instant_are_not_estimated():
+    span = TimeInterval(start=EPOCH, end=EPOCH + timedelta(days=1))
+    assert estimated(timeline(3, 3, 3), span) is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
 
 import anyio
 import pytest
@@ -11,13 +12,60 @@ from skyhaul.catalogue.paging import Completeness
 from skyhaul.errors import AccessDenied, HostBusy
 from skyhaul.events import SliceFailed, SliceFinished, SlicePlanned
 from skyhaul.model import Product
+from skyhaul.protocols import Page, Paging
 from support.catalogues import AT_ONCE, EPOCH, FakeCatalogue, Found, Raise, Spoil, product, unreadable
 
 S2 = "S2A_MSIL2A_20240504T091559_N0511_R093_T34SGH_20240504T113000"
 
 
+@dataclass
+class Directory:
+    """A catalogue that does nothing but look up, however much there is."""
+
+    products: list[Product]
+    paging: Paging = field(default_factory=lambda: Paging(page_size=1000, deepest_skip=10_000, concurrency=4))
+    asked: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.by_name = {each.name: each for each in self.products}
+        self.by_id = {each.id: each for each in self.products}
+
+    async def named(self, names):
+        return await self._page(self.by_name, names)
+
+    async def page(self, part, skip, *, count):
+        return await self._page(self.by_id, part.query.ids)
+
+    async def _page(self, products, wanted):
+        self.asked.append(len(wanted))
+        await anyio.lowlevel.checkpoint()
+        return Page(products=tuple(products[each] for each in wanted if each in products))
+
+
+LONG = 12_345
+GONE = (17, 4000, 4001, 12_000)
+"""Of a long list these are not there; 4000 and 4001 are asked for together."""
+
+
+@pytest.mark.parametrize("find", [find_named, find_ids])
+async def test_a_long_list_takes_a_request_for_fifty_and_what_is_missing_is_named_in_order(find):
+    made = [product(number, name=f"S2A_{number:06d}.SAFE") for number in range(LONG)]
+    wanted = [each.name if find is find_named else each.id for each in made]
+    directory = Directory([each for number, each in enumerate(made) if number not in GONE])
+    # Some names as STAC and files have them, and some twice.
+    given = [name.removesuffix(".SAFE") if number % 7 == 0 else name for number, name in enumerate(wanted)]
+    found = await looked_up(find, directory, [*given, *given[:100]])
+    assert len(found.ids) == len(set(found.ids)) == LONG - len(GONE)
+    assert found.completeness.missing == tuple(given[number] for number in GONE)
+    assert found.completeness.products == LONG - len(GONE)
+    batches = -(-LONG // 50)
+    assert found.completeness.slices == batches
+    assert len(directory.asked) == batches + 2 * 3, "what is not there is asked for twice more"
+    assert max(directory.asked) <= 100
+
+
 async def looked_up(
-    find: Callable[..., Awaitable[Completeness]], catalogue: FakeCatalogue, wanted: Iterable[str]
+    find: Callable[..., Awaitable[Completeness]], catalogue: FakeCatalogue | Directory, wanted: Iterable[str]
 ) -> Found:
     found = Found()
     send, receive = anyio.create_memory_object_stream[Product](0)

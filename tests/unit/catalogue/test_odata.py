@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 from urllib.parse import parse_qsl, urlsplit
 
@@ -9,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyhaul.catalogue.odata import filter_text, name_check, names_body, names_url, page_url, shapes
+from skyhaul.catalogue.here import ELSEWHERE
+from skyhaul.catalogue.odata import ASKED, filter_text, name_check, names_body, names_url, page_url, shapes
 from skyhaul.errors import SettingsError
 from skyhaul.model import Condition, Query, TimeInterval
 from skyhaul.protocols import Slice
@@ -283,3 +285,23 @@ def test_what_odata_cannot_say_is_checked():
     assert check is not None
     assert [check(name) for name in ("S2A_1_T31TCL_2.SAFE", "exact", "a.cd")] == [True] * 3
     assert [check(name) for name in ("S2A_T31TCL_.SAFE", "_T31TCL_S2A_.SAFE", "inexact", "abcd", "")] == [False] * 5
+
+
+FULL = Query(
+    collection="SENTINEL-2", product_types=("S2MSI2A",), published=TimeInterval(start=datetime(2024, 1, 1, tzinfo=UTC)),
+    area="POINT (11 44)", tiles=("32TQR",), cloud_min=1.0, cloud_max=20.0, orbit_direction="DESCENDING", relative_orbit=22, platform="S2A",
+    polarisation="VV", mode="IW", timeliness="NT", ids=("0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f9",), online=True,
+    sensing=TimeInterval(start=datetime(2024, 4, 1, tzinfo=UTC)),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(ASKED))
+def test_what_is_said_to_be_asked_is_asked(name):
+    without = replace(FULL, **{name: getattr(Query(), name)})
+    assert without != FULL
+    assert filter_text(without, without.sensing) != filter_text(FULL, FULL.sensing)
+
+
+def test_every_field_is_asked_for_or_looked_at_here_or_chooses_nothing():
+    """A new field of a query is none of these until somebody says which."""
+    assert {each.name for each in fields(Query)} - ASKED - ELSEWHERE == {"names", "where", "season", "rules"}

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+import tracemalloc
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import anyio
@@ -11,7 +14,7 @@ from skyhaul.catalogue.paging import enumerate_products
 from skyhaul.errors import AccessDenied, ConnectionLost, HostBusy, RequestRefused
 from skyhaul.events import AttemptFailed, PageRead, ProductFound, SliceFailed, SliceFinished, SlicePlanned
 from skyhaul.model import Product, Query, TimeInterval
-from skyhaul.protocols import Paging
+from skyhaul.protocols import Page, Paging
 from skyhaul.retry import RetryPolicy
 from support.catalogues import (
     AT_ONCE,
@@ -324,8 +327,51 @@ async def test_events_tell_what_happened():
     assert len(found.of(ProductFound)) == 25
 
 
+@dataclass
+class Endless:
+    """A catalogue that makes its products when they are asked for: one a minute, each with an id of its own."""
+
+    count: int
+    paging: Paging = field(default_factory=lambda: Paging(page_size=100, deepest_skip=1000, concurrency=4))
+
+    def here(self, query):
+        return None
+
+    async def page(self, part, skip, *, count):
+        await anyio.lowlevel.checkpoint()
+        low, high = self._rows(part.interval)
+        rows = range(low + skip, min(low + skip + self.paging.page_size, high))
+        return Page(products=tuple(product(row, 60.0 * row) for row in rows), total=high - low if count else None)
+
+    async def extent(self, query):
+        return TimeInterval(start=EPOCH, end=EPOCH + timedelta(minutes=self.count))
+
+    def _rows(self, interval):
+        minute = timedelta(minutes=1)
+        low = 0 if interval.start is None else -((EPOCH - interval.start) // minute)
+        return low, self.count if interval.end is None else -((EPOCH - interval.end) // minute)
+
+
+async def taken(count: int) -> int:
+    """Bytes that an enumeration of so many products holds at once, at most."""
+    send, receive = anyio.create_memory_object_stream[Product](400)
+    left = count
+    gc.collect()
+    tracemalloc.start()
+    try:
+        async with anyio.create_task_group() as group, receive:
+            group.start_soon(
+                lambda: enumerate_products(Endless(count), Query(), retry=AT_ONCE, emit=lambda _: None, out=send)
+            )
+            async for _ in receive:
+                left -= 1
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        assert left == 0
+
+
 async def test_memory_does_not_grow_with_the_result():
-    # A slice keeps ids of its own products alone: what stays after a slice is done is a count.
-    catalogue = FakeCatalogue(hourly(2000))
-    found = await enumerated(catalogue)
-    assert max(event.products for event in found.of(SliceFinished)) <= 45
+    await taken(1000)  # what is made once is made
+    few, many = await taken(4000), await taken(24_000)
+    assert many - few < 20 * 20_000

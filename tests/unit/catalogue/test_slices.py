@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skyhaul.catalogue.slices import PARTS_MAX, bounded, cuts, split, windows
+from skyhaul.catalogue.slices import PARTS_MAX, bounded, cuts, split, steady_cuts, windows
 from skyhaul.errors import CatalogueError
 from skyhaul.model import Query, Season, TimeInterval
 from skyhaul.protocols import Slice
@@ -26,10 +26,10 @@ def part(start: datetime | None, end: datetime | None) -> Slice:
     return Slice(query=Query(), interval=TimeInterval(start=start, end=end))
 
 
-@given(moments, widths, st.integers(1, 10**9), st.integers(1, 10_000))
-def test_parts_are_disjoint_and_cover_the_whole(start, width, total, limit):
+@given(moments, widths, st.integers(1, 10**9), st.integers(1, 10_000), st.booleans())
+def test_parts_are_disjoint_and_cover_the_whole(start, width, total, limit, steady):
     end = start + width
-    parts = split(part(start, end), total, limit, TimeInterval(start=start, end=end))
+    parts = split(part(start, end), total, limit, TimeInterval(start=start, end=end), steady=steady)
     edges = [each.interval.start for each in parts] + [parts[-1].interval.end]
     assert edges[0] == start
     assert edges[-1] == end
@@ -85,10 +85,36 @@ def test_short_intervals_are_cut_as_finely_as_time_goes(width, parts, expected):
     assert [(moment - APRIL) // MICROSECOND for moment in cuts(APRIL, APRIL + width, parts)] == expected
 
 
-def test_one_instant_cannot_be_split():
+@given(moments, widths, st.integers(2, 64))
+def test_steady_parts_are_hardly_shorter_than_even_ones(start, width, parts):
+    end = start + width
+    found = list(steady_cuts(start, end, parts))
+    lengths = {b - a for a, b in pairwise(found)}
+    assert len(lengths) <= 1
+    assert 2 <= len(found) + 1 <= parts * 9 / 8 + 2
+    assert found[0] - start <= max(2 * width / parts, MICROSECOND)  # whole units
+    assert end - found[-1] <= max(2 * width / parts, MICROSECOND)  # whole units
+
+
+@given(moments, st.timedeltas(timedelta(days=30), timedelta(days=4000)), st.integers(2, 64), st.integers(1, 50))
+def test_steady_cuts_stay_where_they_were_when_a_little_is_published(start, width, parts, later_s):
+    before = list(steady_cuts(start, start + width, parts))
+    after = list(steady_cuts(start, start + width + timedelta(seconds=later_s), parts))
+    # Lengths are round: a little more time makes another one rarely, and then of all.
+    assert after[: len(before)] == before or after[1] - after[0] > before[1] - before[0]
+
+
+def test_steady_cuts_do_not_move_with_the_end():
+    ends = [MAY + timedelta(minutes=number) for number in range(0, 1000, 10)]
+    found = [list(steady_cuts(APRIL, end, 32)) for end in ends]
+    assert sum(one[:30] != other[:30] for one, other in pairwise(found)) <= 1
+
+
+@pytest.mark.parametrize("steady", [False, True])
+def test_one_instant_cannot_be_split(steady):
     instant = part(APRIL, APRIL + MICROSECOND)
     with pytest.raises(CatalogueError, match="20000 products begin in the same instant"):
-        split(instant, 20_000, 5000, instant.interval)
+        split(instant, 20_000, 5000, instant.interval, steady=steady)
 
 
 seasons = st.builds(

@@ -493,3 +493,23 @@ def test_links_are_written_as_recorded_ones():
     asked = [(name, "0" if name == "$skip" else value) for name, value in parse_qsl(query)]
     reply = catalogue.products(asked, head.removesuffix("/Products"))
     assert json.loads(reply.body)["@odata.nextLink"] == theirs
+
+
+def test_products_come_in_one_by_one(catalogue, products):
+    catalogue.withhold(5, 2)
+    hidden = list(catalogue.unpublished)
+    assert len(set(hidden)) == 5
+    sizes = [ask(catalogue, BY_START, ("$count", "True"))["@odata.count"] for _ in range(12)]
+    assert sizes == [len(products) - 5 + min(5, number // 2) for number in range(1, 13)]
+    assert catalogue.unpublished == []
+
+
+def test_what_is_not_published_is_not_there_by_id_or_name_either(catalogue, products):
+    catalogue.withhold(3, 10**6)
+    (hidden, *_) = (each for each in products if each.id in catalogue.unpublished)
+    assert catalogue.product(hidden.id, [], ROOT).status == 404
+    asked = json.dumps({"FilterProducts": [{"Name": hidden.name}, {"Name": products[0].name}]}).encode()
+    assert [each["Name"] for each in json.loads(catalogue.filter_list(asked, [], ROOT).body)["value"]] == [
+        products[0].name
+    ]
+    assert ask(catalogue, ("$filter", f"Id eq '{hidden.id}'"), BY_START)["value"] == []
