@@ -104,6 +104,7 @@ class TokenSource:
         self._good_until = 0.0
         self._refresh: str | None = None
         self._refresh_until = 0.0
+        self._login_refused: str | None = None
 
     async def token(self) -> str:
         """A token that lasts a little longer.
@@ -114,6 +115,8 @@ class TokenSource:
         async with self._lock:
             if self._token is not None and time.monotonic() < self._good_until:
                 return self._token
+            if self._login_refused is not None:
+                raise LoginRefused(self._login_refused)  # accounts are locked when they are tried again and again
             return await self._renew()
 
     def refused(self, token: str) -> None:
@@ -130,10 +133,11 @@ class TokenSource:
         try:
             return await self._grant(self._login.form)
         except AccessDenied as error:
-            raise LoginRefused(
+            self._login_refused = (
                 f"the login was refused ({error}): check {self._login.prefix}_USERNAME and {self._login.prefix}_PASSWORD, and "
                 f"{self._login.prefix}_TOTP_SECRET if the account has two-factor login; accounts are made at {self._login.made_at}"
-            ) from None
+            )
+            raise LoginRefused(self._login_refused) from None
 
     def _refreshing(self) -> dict[str, str]:
         return {

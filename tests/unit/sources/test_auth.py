@@ -260,3 +260,22 @@ async def test_who_is_cancelled_while_it_waits_leaves_the_others_their_token():
             await source.token()
         tasks.start_soon(ask)
     assert given == ["a1"]
+
+
+async def test_a_login_that_is_refused_is_not_tried_again_however_many_wait_for_it():
+    identity = Identity(AccessDenied("401"), AccessDenied("401"))
+    source = tokens(identity)
+    met = []
+
+    async def ask():
+        try:
+            await source.token()
+        except LoginRefused as error:
+            met.append(str(error))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(6):
+            tasks.start_soon(ask)
+    assert identity.grants == ["password"]
+    assert len(met) == 6
+    assert len(set(met)) == 1
