@@ -31,22 +31,10 @@ ORDERS = {
     "published": "PublicationDate",
     "modified": "ModificationDate",
 }
-ASKED = frozenset(
-    {
-        *(
-            "collection",
-            "product_types",
-            "sensing",
-            "published",
-            "area",
-            "tiles",
-            "cloud_min",
-            "cloud_max",
-            "orbit_direction",
-        ),
-        *("relative_orbit", "platform", "polarisation", "mode", "timeliness", "ids", "online"),
-    }
-)
+ASKED = frozenset({
+    "collection", "product_types", "sensing", "published", "area", "tiles", "cloud_min", "cloud_max", "orbit_direction",
+    "relative_orbit", "platform", "polarisation", "mode", "timeliness", "ids", "online",
+})  # fmt: skip
 """The fields of a query that the catalogue is always asked for as they are meant; of the others see :func:`leftover`."""
 
 URL_MAX = 7000
