@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from anyio import BrokenResourceError, CapacityLimiter, create_task_group
+from anyio import BrokenResourceError, create_task_group
 from anyio.streams.memory import MemoryObjectSendStream
 
 from skyhaul.catalogue.asking import Asking, Unsettled
@@ -65,8 +65,6 @@ class Paged(Enumeration):
     ) -> None:
         super().__init__(catalogue, query, asking, out, ordered=ordered)
         paging = catalogue.paging
-        # A slice has pages for all requests in flight: the fewer are begun, the fewer are half read when the run is killed.
-        self.slices = CapacityLimiter(paging.concurrency)
         step = paging.page_size - 1
         # The last page must begin where it may: CDSE OData has $skip ≤ 10 000.
         self.depth = 2 * SLICE_PRODUCTS if paging.deepest_skip is None else (paging.deepest_skip // step + 1) * step
