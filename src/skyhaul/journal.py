@@ -219,6 +219,11 @@ class Journal:
                     self._waiting[:0] = batch  # what comes later must not be noted without what came before it
                     raise
 
+    async def spans_committed(self) -> None:
+        """Wait until every span that was told is committed: nearly always it is."""
+        if self._pressing.is_set() or self._lock.locked():
+            await self.flush()
+
     def _commit(self, batch: Iterable[tuple[str, Params]]) -> None:
         with journalling(self.path), self._connection as db:
             for statement, params in batch:

@@ -227,7 +227,7 @@ class Engine:
                 space=self._space,
                 threads=self._threads,
                 note=lambda span: self._journal.span(transfer.product, obj.path, span),
-                noted=self._journal.flush,
+                noted=self._journal.spans_committed,
                 file=file,
                 seams=transfer.checksum is None,
             )

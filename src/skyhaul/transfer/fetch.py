@@ -231,10 +231,8 @@ class Fetch:
                 self.reader.meter.writes_waiting += 1
                 began_s = time.monotonic()
                 try:
-                    if self.obj.ranges:
-                        await (
-                            self.noted()
-                        )  # the batch before: a journal that lags would lose more to a kill than two of them
+                    if self.obj.ranges and cursor.position > cursor.start:
+                        await self.noted()  # the batch before this one: what a kill costs is two of them
                     await self.space.insist(partial(self._thread, self.file.write, cursor.position, batch))
                 except SkyhaulError as error:
                     failures.insert(0, error)
