@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from skyhaul import journal as journals
 from skyhaul.errors import DiskFull, JournalError, SinkError
-from skyhaul.journal import FOLDER, KnownFile, KnownProduct, joined, opened, status
-from skyhaul.model import ByteRange, Checksum, ProductResult, Report
+from skyhaul.journal import FOLDER, KnownFile, KnownProduct, joined, opened
+from skyhaul.model import ByteRange, Checksum, ProductResult
 from skyhaul.pipeline import unwrapped
+from skyhaul.status import figures
 
 MD5 = Checksum(algorithm="MD5", value="0" * 32, origin="manifest")
 
@@ -36,10 +37,6 @@ def rows(destination, question):
     """What another process would read."""
     with closing(sqlite3.connect(destination / FOLDER / "journal.db")) as db:
         return db.execute(question).fetchall()
-
-
-async def told(destination):
-    return await to_thread.run_sync(status, destination)
 
 
 async def committed(destination, question):
@@ -291,7 +288,7 @@ async def test_a_damaged_journal_says_what_to_do(tmp_path, change):
         await run_that(tmp_path, ask)
     if change is not DAMAGE["overwritten"]:
         with pytest.raises(JournalError, match="cannot be used"):
-            await told(tmp_path)
+            await to_thread.run_sync(figures, tmp_path)
 
 
 async def test_somebody_elses_database_is_not_taken_for_ours(tmp_path):
@@ -371,55 +368,3 @@ async def test_a_file_system_without_locks_is_used_all_the_same(tmp_path, monkey
     monkeypatch.setattr(journals.fcntl, "flock", flock)
     async with opened(tmp_path) as journal:
         assert await journal.known("p1") is None
-
-
-# status
-
-
-async def test_status_tells_what_the_journal_knows(tmp_path):
-    async with opened(tmp_path) as journal:
-        await journal.begin_run("cdse  SENTINEL-2")
-        journal.product(result("p1"), "whole")
-        journal.product(result("p2"), "whole")
-        journal.product(result("p3", "failed", kind="503", error="busy"), "whole")
-        journal.begun("p4", "B04.jp2", size=100, etag="v1")
-        journal.span("p4", "B04.jp2", span(0, 10))
-        journal.span("p4", "B04.jp2", span(50, 60))
-        journal.slice_read("2024-04", 3)
-        journal.slice_read("2024-05", None, "count 5, read 4")
-        while_open = await told(tmp_path)
-        journal.end_run(Report(found=4, exit_code=4))
-    found = await told(tmp_path)
-    run = found.pop("last_run")
-    assert found == {
-        "destination": str(tmp_path),
-        "products": {"failed": 1, "verified": 2},
-        "bytes": 200,
-        "levels": {"manifest": 2},
-        "bytes_begun": 20,
-        "failures": [{"name": "p3.SAFE", "kind": "503", "error": "busy"}],
-        "incomplete": [{"slice": "2024-05", "error": "count 5, read 4"}],
-    }
-    assert (run["title"], run["exit_code"], run["id"]) == ("cdse  SENTINEL-2", 4, 1)
-    assert run["ended_s"] >= run["started_s"]
-    assert while_open["last_run"]["ended_s"] is None
-
-
-async def test_status_of_a_journal_without_a_run(tmp_path):
-    async with opened(tmp_path):
-        pass
-    assert (await told(tmp_path))["last_run"] is None
-
-
-async def test_what_was_incomplete_in_an_earlier_run_is_not_told_of_the_last(tmp_path):
-    async with opened(tmp_path) as journal:
-        await journal.begin_run("first")
-        journal.slice_read("2024-05", None, "count 5, read 4")
-        await journal.begin_run("second")
-        journal.slice_read("2024-05", 5)
-    assert (await told(tmp_path))["incomplete"] == []
-
-
-def test_status_of_a_folder_without_a_journal(tmp_path):
-    with pytest.raises(JournalError, match="nothing was downloaded into this folder yet"):
-        status(tmp_path)

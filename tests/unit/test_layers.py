@@ -28,7 +28,7 @@ LAYERS = {
         sources sources.replies observe observe.text
     """,  # decisions (pure)
     4: """
-        layers fragments settings credentials journal accounts
+        layers fragments settings credentials journal status accounts
         sources.http sources.ranged sources.mirrors sources.s3 sources.auth sources.profiles
         transfer.sink transfer.ahead transfer.unpack
     """,  # edges: files, sockets, databases
@@ -53,7 +53,7 @@ HOMES = {
     "aiobotocore": {"sources.profiles"},
     "botocore": {"sources.s3", "sources.profiles"},
     "tenacity": {"retry"},
-    "sqlite3": {"journal", "accounts"},
+    "sqlite3": {"journal", "status", "accounts"},
     "pyotp": {"sources.auth"},
     "blake3": {"transfer.checksum"},
     "shapely": {"area.*", "globe", "footprint", "select.coverage", "catalogue.older"},

@@ -27,10 +27,10 @@ def status(
     json: Json = False,
 ) -> None:
     """Say what the journal of a download knows."""
-    from skyhaul import journal
     from skyhaul.cli.show import print_json, print_rows
+    from skyhaul.status import figures as known
 
-    figures = journal.status(folder)
+    figures = known(folder)
     if json:
         print_json(figures)
     else:
