@@ -22,6 +22,7 @@ from skyhaul.errors import (
 )
 from skyhaul.events import TransferFinished, TransferStarted
 from skyhaul.model import ByteRange, Checksum, Failed, Verified
+from skyhaul.transfer import fetch
 from support.engines import BATCH, BODY, CHUNKS, DIGEST, PART, SEAM, image, memory, run, small_world
 from support.scripted import MemorySource, Strike, md5
 
@@ -403,6 +404,30 @@ async def test_a_seam_that_does_not_fit_is_another_object(tmp_path):
     async with run(tmp_path, memory(strikes=strikes)) as lab:
         assert kept(lab, image(digest=None), await lab.carry_out(image(digest=None)))
         assert lab.failed_attempts == ["ObjectChanged"]
+
+
+@CONNECTIONS
+async def test_versions_that_nothing_pins_are_never_joined(tmp_path, connections):
+    """No digest, no ETag: several parts under way at once are of one version, or the seams between them give them away."""
+    other = BODY[::-1]
+    for from_read in range(1, 4):
+        source = memory(strikes=[None] * from_read, always=Strike(served=other))
+        source.etags = {}
+        obj = image(digest=None, etag=None)
+        async with run(tmp_path / str(from_read), source, connections=connections) as lab:
+            outcome = await lab.carry_out(obj)
+            assert isinstance(outcome, Verified), outcome
+            assert lab.staged(obj).read_bytes() == other
+            assert lab.failed_attempts == ["ObjectChanged"]
+
+
+async def test_a_small_object_that_no_digest_proves_begins_anew_when_it_breaks(tmp_path, monkeypatch):
+    """What stands at the cut would not be looked at."""
+    monkeypatch.setattr(fetch, "BATCH_BYTES", len(BODY))
+    source = memory(strikes=[Strike(error=LOST, after=5)])
+    async with run(tmp_path, source) as lab:
+        assert kept(lab, image(digest=None), await lab.carry_out(image(digest=None)))
+        assert source.reads == [("B04.jp2", None)] * 2
 
 
 async def test_spans_are_noted_as_they_reach_the_disk(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar, TypeVarTuple
 
@@ -64,6 +64,8 @@ class Fetch:
     noted: Callable[[], Awaitable[None]]
     file: PartFile
     seams: bool
+    early: list[tuple[ByteRange, bytes]] = field(default_factory=list)
+    """Seams that were read before all of what they are compared with was on disk."""
 
     async def run(self) -> int:
         """Read all that is missing; how many bytes the object has.
@@ -127,6 +129,8 @@ class Fetch:
             tasks.start_soon(work)
         if failures:
             raise failures[0]
+        for seam, theirs in self.early:
+            await self._compare(seam, theirs)
 
     async def _part(self, span: ByteRange, size: int) -> None:
         cursor = _Cursor(start=span.start, position=span.start)
@@ -159,27 +163,32 @@ class Fetch:
 
     def _seam(self, position: int) -> ByteRange | None:
         """What to read again before going on at ``position``, where no digest will tell whether both sides belong together."""
-        before = next((span for span in self.file.done if span.start < position <= span.stop), None)
-        if not self.seams or before is None:
+        if not self.seams or position == 0:
             return None
-        return ByteRange(start=max(before.start, position - SEAM_BYTES), stop=position)
+        return ByteRange(start=max(0, position - SEAM_BYTES), stop=position)
 
     async def _beyond(self, seam: ByteRange, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """``chunks`` without the bytes of the seam, once they have proved to be the same as those on disk."""
-        ours, theirs = await self._thread(self.file.read, seam), b""
+        """``chunks`` without the bytes of the seam, once they have proved to be those on disk, or are kept until others have come."""
+        theirs = b""
         async for chunk in chunks:
             if len(theirs) >= len(seam):
                 yield chunk
                 continue
             theirs += chunk
             if len(theirs) >= len(seam):
-                if theirs[: len(seam)] != ours:
-                    raise ObjectChanged(f"{self.obj.path}: the bytes before {seam.stop} are not those on disk")
+                if any(span.start <= seam.start and seam.stop <= span.stop for span in self.file.done):
+                    await self._compare(seam, theirs[: len(seam)])
+                else:
+                    self.early.append((seam, theirs[: len(seam)]))
                 self.reader.ledger.fetched += len(seam)
                 self.reader.meter.received_bytes += len(seam)
                 self.reader.meter.refetched_bytes += len(seam)
                 if len(theirs) > len(seam):
                     yield theirs[len(seam) :]
+
+    async def _compare(self, seam: ByteRange, theirs: bytes) -> None:
+        if await self._thread(self.file.read, seam) != theirs:
+            raise ObjectChanged(f"{self.obj.path}: the bytes before {seam.stop} are not those on disk")
 
     # one stream
 

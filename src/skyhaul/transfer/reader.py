@@ -86,7 +86,7 @@ class Reader:
             yield chunk
 
     async def whole(self, size: int) -> list[bytes]:
-        """The object in memory, for what is small; gone on with where a stream breaks and its host serves ranges.
+        """The object in memory, for what is small; gone on with where a stream breaks, its host serves ranges, and a digest will tell.
 
         Raises:
             RemoteError: the source gave up.
@@ -97,7 +97,8 @@ class Reader:
 
     async def _rest(self, chunks: list[bytes], size: int) -> None:
         self.flow.done = sum(map(len, chunks))
-        span = ByteRange(start=self.flow.done, stop=size) if chunks and self.obj.ranges and self.obj.etag else None
+        resumable = self.obj.ranges and self.obj.etag and self.obj.checksums
+        span = ByteRange(start=self.flow.done, stop=size) if chunks and resumable else None
         async with self.open(span) as (body, stream):
             if span is None or not body.ranged:
                 self.meter.refetched_bytes += self.flow.done
