@@ -31,6 +31,9 @@ _TAG = re.compile(r"<(?:style|script).*?</(?:style|script)>|<[^>]+>", re.DOTALL 
 _XML_FIELD = re.compile(r"<(Code|Message)>([^<]*)</\1>")
 SAID_MAX = 300
 KEYS_REFUSED = ("InvalidAccessKeyId", "SignatureDoesNotMatch")
+IN_MILLISECONDS = "RATE_LIMIT_EXCEEDED"
+"""Says who writes ``Retry-After`` in milliseconds: Sentinel Hub, its STAC catalogue too."""
+
 BUSY = frozenset({408, 413, 425, 429, 500, 502, 503, 504})
 KINDS: Mapping[int, Callable[[str], RemoteError]] = {
     202: ObjectOffline,
@@ -63,7 +66,8 @@ def error_of(
     message = f"{host} answered {status}" + (f": {said}" if said else "")
     busy = status in BUSY or (status == HTTPStatus.FORBIDDEN and ("SlowDown" in said or "concurrent flows" in said))
     if busy:
-        return HostBusy(message, status=status, retry_after_s=retry_after_s(headers))
+        wait_s = retry_after_s(headers, unit_s=0.001 if IN_MILLISECONDS in said else 1.0)
+        return HostBusy(message, status=status, retry_after_s=wait_s)
     if (
         status == HTTPStatus.UNAUTHORIZED and "DAT-ZIP-609" not in said
     ):  # 609: a token of the wrong kind, another is no better
@@ -94,13 +98,13 @@ def _variables(account: Account, *names: str) -> str:
     return " and ".join(map(account.variable, names))
 
 
-def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """How long the host wants to be left alone: ``Retry-After`` as seconds or as a date; never more than an hour."""
+def retry_after_s(headers: Mapping[str, str], now: datetime | None = None, *, unit_s: float = 1.0) -> float | None:
+    """How long the host wants to be left alone: ``Retry-After`` as a number of ``unit_s`` or as a date; never more than an hour."""
     text = headers.get("retry-after", "").strip()
     if not text:
         return None
     try:
-        wait_s = float(text) if re.fullmatch(r"[0-9.]+", text) else _until(parsedate_to_datetime(text), now)
+        wait_s = float(text) * unit_s if re.fullmatch(r"[0-9.]+", text) else _until(parsedate_to_datetime(text), now)
     except ValueError:
         return None
     return min(max(wait_s, 0.0), 3600.0)

@@ -239,3 +239,16 @@ def test_what_a_host_repeats_of_the_account_is_not_told_again(body: str):
     ):
         assert "alice" not in str(error)
         assert "p&s" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"status":429,"reason":"Too Many Requests","message":"You have exceeded your rate limit","code":"RATE_LIMIT_EXCEEDED"}',
+        b'{"error":{"status":429,"reason":"Too Many Requests","code":"RATE_LIMIT_EXCEEDED"}}',
+    ],
+)
+def test_sentinel_hub_means_milliseconds(body):
+    """Protocols 17.4: 3398 is three seconds and not an hour; its STAC catalogue is searched with ``--url``."""
+    error = error_of(429, "https://sh.dataspace.copernicus.eu/catalog/v1/search", {"retry-after": "3398"}, body)
+    assert error.retry_after_s == pytest.approx(3.398)
