@@ -23,6 +23,12 @@ from skyhaul.transfer.sink import BLOCK_BYTES, copied, writing
 SWELL_MAX = 200
 """Bytes out of an archive for each byte of it; product archives are stored, text compresses less than this."""
 
+_END = b"PK\x05\x06"
+_END_ZIP64 = b"PK\x06\x06"
+_END_BYTES_MAX = (1 << 16) + 98
+"""The records at the end of an archive, with the longest comment."""
+
+_ZIP64_COUNT = 0xFFFF
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _BROKEN = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, OSError, ValueError, OverflowError, IndexError
@@ -51,7 +57,7 @@ def unpack(
     """
     try:
         with zipfile.ZipFile(archive) as opened:
-            members = _checked(opened, archive.stat().st_size)
+            members = _checked(opened, archive)
             placed = _placed([member.filename for member in members])
             there = dict(taken or {}) if verified else {}
             if not set(there.values()) <= {(path, each.file_size) for path, each in zip(placed, members, strict=True)}:
@@ -67,18 +73,33 @@ def unpack(
         raise IntegrityError(f"{archive.name}: the archive is broken ({error})") from error
 
 
-def _checked(opened: zipfile.ZipFile, archive_bytes: int) -> list[zipfile.ZipInfo]:
+def _checked(opened: zipfile.ZipFile, archive: Path) -> list[zipfile.ZipInfo]:
     members = [member for member in opened.infolist() if not member.is_dir()]
     for member in members:
         _check(member)
     if len(members) > MEMBERS_MAX:
         raise IntegrityError(f"the archive holds {len(members)} files, more than {MEMBERS_MAX}")
-    if sum(member.file_size for member in members) > SWELL_MAX * archive_bytes:
+    if sum(member.file_size for member in members) > SWELL_MAX * archive.stat().st_size:
         raise IntegrityError(f"the archive would swell to more than {SWELL_MAX} times its size")
     _check_apart(members, opened.start_dir)
+    _check_count(opened, archive)
     if not members:
         raise IntegrityError("the archive is empty")
     return members
+
+
+def _check_count(opened: zipfile.ZipFile, archive: Path) -> None:
+    """Refuse a list of members that is shorter than it says: a wrong byte in an entry makes it swallow those that follow, unnoticed."""
+    with archive.open("rb") as file:
+        file.seek(max(0, archive.stat().st_size - _END_BYTES_MAX))
+        tail = file.read()
+    end = tail.rfind(_END)
+    (stated,) = struct.unpack_from("<H", tail, end + 10)
+    wide = tail.rfind(_END_ZIP64, 0, end)
+    if stated == _ZIP64_COUNT and wide >= 0:
+        (stated,) = struct.unpack_from("<Q", tail, wide + 32)
+    if stated != len(opened.filelist):
+        raise IntegrityError(f"the archive says that it holds {stated} members, and lists {len(opened.filelist)}")
 
 
 def _check(member: zipfile.ZipInfo) -> None:

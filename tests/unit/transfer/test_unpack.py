@@ -191,6 +191,37 @@ def test_whatever_is_done_to_an_archive_it_is_right_or_refused(tmp_path, changes
     assert all(path.is_relative_to(tmp_path / "tree") or path == archive for path in tmp_path.rglob("*"))
 
 
+TREE = {"MTD.xml": b"<x/>", "GRANULE/B04.jp2": b"band" * 9, "p" * 76: b"preview"}
+
+
+def wide(body):
+    """The same archive with the end of one of more than 4 GiB, as Go and Java write it: nothing but what ZIP64 has counts."""
+    end = body.rindex(b"PK\x05\x06")
+    (count,) = struct.unpack_from("<H", body, end + 10)
+    size, offset = struct.unpack_from("<2L", body, end + 12)
+    record = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, offset)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, end, 1)
+    return body[:end] + record + locator + struct.pack("<4s4H2LH", b"PK\x05\x06", *[0xFFFF] * 4, *[0xFFFFFFFF] * 2, 0)
+
+
+@pytest.mark.parametrize("bit", [0x01, 0x80])
+@pytest.mark.parametrize("form", [bytes, wide])
+def test_a_flipped_bit_in_the_list_of_members_is_caught_or_does_no_harm(tmp_path, form, bit):
+    """No CRC covers it, and one that is swallowed by the entry before it would be missed by nobody."""
+    body = form(zipped(below(NAME, TREE)))
+    archive, tree = tmp_path / "P.zip", tmp_path / "tree"
+    archive.write_bytes(body)
+    unpack(archive, tree)
+    assert tree_of(tree) == TREE
+    for at in range(body.index(b"PK\x01\x02"), len(body)):
+        archive.write_bytes(body[:at] + bytes([body[at] ^ bit]) + body[at + 1 :])
+        try:
+            unpack(archive, tree)
+        except (IntegrityError, UnsafeName):
+            continue
+        assert tree_of(tree) == TREE, at
+
+
 def test_a_full_disk_is_not_a_broken_archive(unpacked, monkeypatch):
     from skyhaul.errors import DiskFull  # noqa: PLC0415 named where it is expected
 
