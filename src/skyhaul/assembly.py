@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from anyio import to_thread
 
-from skyhaul.errors import CatalogueError, IntegrityError, RemoteError, UnsafeName, Unverifiable
+from skyhaul.errors import CatalogueError, IntegrityError, RemoteError, SettingsError, UnsafeName, Unverifiable
 from skyhaul.events import AttemptFailed, Meter, ProductExpanded
 from skyhaul.journal import FOLDER, Journal, KnownFile
 from skyhaul.limits import Allowance
@@ -189,18 +189,25 @@ class Assembly:
                 final=self.order.destination / (job.path.with_name(inside.name) if obj.archive else job.path / inside),
                 known=self.known.get(job.product.id, {}).get(obj.path),
                 follower=self.ahead.get(job.product.id),
-                doubt=partial(self._stated_again, job.product) if obj.archive else None,
+                doubt=partial(self._stated_again, job.product, obj),
                 fresh=job.fresh,
             )
         )
 
-    async def _stated_again(self, product: Product) -> Sequence[Checksum]:
+    async def _stated_again(self, product: Product, obj: RemoteObject) -> Sequence[Checksum]:
         """The digests that the catalogue has now: those of fresh products come late, and some were wrong at first."""
-        try:
-            page = await self.retry.call(lambda: self.provider.named((product.name,)))
-        except (RemoteError, CatalogueError):
+        checksum = digests.strongest(obj.checksums)
+        if checksum is None or checksum.origin != "catalogue":
             return ()
-        return next((each.checksums for each in page.products if each.id == product.id), ())
+        try:
+            if obj.archive:
+                page = await self.retry.call(lambda: self.provider.named((product.name,)))
+                return next((each.checksums for each in page.products if each.id == product.id), ())
+            objects = await self.retry.call(lambda: self.provider.objects(product, self.order.wish))
+        except (RemoteError, CatalogueError, SettingsError):  # of these, a list of files: it has no catalogue
+            return ()
+        stated = next((each.checksums for each in objects if each.path == obj.path), ())
+        return [each for each in stated if each.origin == "catalogue"]
 
     async def finish(self, job: Job) -> ProductResult:
         """Publish the product, or say what kept it from being whole. An archive that proves broken is fetched once more.

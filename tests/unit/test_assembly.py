@@ -466,6 +466,29 @@ async def test_a_checksum_that_the_catalogue_has_mended_is_asked_for_before_a_fi
     assert tree_of(tmp_path) == below(product)
 
 
+class Corrected(Archive):
+    """A STAC catalogue: its digests are of single files, and the first that it states is wrong."""
+
+    asked = 0
+
+    async def objects(self, product, wish):
+        self.asked += 1
+        wrong = Checksum(algorithm="MD5", value="0" * 32)
+        stated = (wrong,) if self.asked == 1 else None
+        return [
+            replace(obj, archive=False, checksums=stated or (blake3(self.sources["s3"].bodies[obj.location]),))
+            for obj in await super().objects(product, wish)
+        ]
+
+
+async def test_a_checksum_of_a_single_file_is_asked_for_again_too(tmp_path):
+    archive = Corrected("s3")
+    product = archive.single()
+    done = await assemble(tmp_path, archive, product)
+    assert (done.states, done.results["7"].level) == ({"7": "verified"}, "blake3")
+    assert archive.read == ["S5P_L2__NO2.nc"], "what came was right, and is not fetched again"
+
+
 async def test_a_checksum_that_stays_wrong_is_a_failure(tmp_path):
     archive = Archive("http")
     wrong = replace(archive.tree(), checksums=(Checksum(algorithm="MD5", value="0" * 32),))

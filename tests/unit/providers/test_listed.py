@@ -156,6 +156,25 @@ async def test_a_list_is_downloaded_and_verified_by_what_it_says(tmp_path, monke
     assert not (into / "bad.tif").exists()
 
 
+@pytest.mark.parametrize("at", [0, len(BODY) // 2, len(BODY) - 1], ids=["first", "middle", "last"])
+@pytest.mark.parametrize("size", [len(BODY), 3_000_000], ids=["small", "large"])
+async def test_a_wrong_byte_is_caught_by_the_digest_of_the_list(tmp_path, monkeypatch, at, size):
+    """Once, it costs another read; where it stays, the digest is what the failure tells of: a list has no catalogue to be asked again."""
+    monkeypatch.chdir(tmp_path)
+    right = (BODY * (size // len(BODY) + 1))[:size]
+    wrong = right[:at] + bytes([right[at] ^ 1]) + right[at + 1 :]
+    digest = hashlib.sha256(right).hexdigest()
+    async with scripted() as host:
+        once = host.put("/once.tif", right, Reply(), Reply(body=wrong))  # the first is asked for the size
+        always = host.put("/always.tif", wrong)
+        report = await fetched(f"{digest}  {once}\n{digest}  {always}\n", tmp_path)
+        assert len([seen for seen in host.seen if seen.target == "/once.tif"]) == 3
+    assert (report.verified, report.failed) == (1, 1)
+    (failure,) = report.failures
+    assert (failure.name, failure.kind) == ("always.tif", "IntegrityError")
+    assert (tmp_path / "into/once.tif").read_bytes() == right
+
+
 async def test_a_second_run_fetches_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     async with scripted() as host:
