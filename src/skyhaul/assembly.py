@@ -32,7 +32,7 @@ from skyhaul.transfer.ahead import Ahead
 from skyhaul.transfer.engine import Engine, Transfer
 from skyhaul.transfer.layout import collisions, product_path, safe_path
 from skyhaul.transfer.sink import is_intact, publish, writing
-from skyhaul.transfer.space import Space
+from skyhaul.transfer.space import Space, room_bytes
 from skyhaul.transfer.unpack import is_zip, unpack
 
 LEVELS = (*(name.lower() for name in digests.NEW), "manifest", "etag", "zip", "length")
@@ -145,7 +145,8 @@ class Assembly:
         if first is not None:
             await self._state(job, first)
         sizes = [obj.size for obj in job.objects]
-        await self.space.check(sum(size or 0 for size in sizes))
+        room = room_bytes(objects, product.size, self.known[product.id].values(), extract=self.order.extract)
+        await self.space.reserve(product.id, room)
         self.emit(
             ProductExpanded(
                 product=product.id,
@@ -230,6 +231,8 @@ class Assembly:
             await to_thread.run_sync(self._clear, job.product)
             job.outcomes = [await self.carry_out(job, job.objects[0])]
             return await self._finished(job)
+        finally:
+            self.space.release(job.product.id)
 
     async def _finished(self, job: Job) -> ProductResult:
         ahead = self.ahead.pop(job.product.id, None)

@@ -45,7 +45,7 @@ def test_a_disk_that_fills_up(archive, skyhaul, small_disk, via):
     ran = skyhaul(*command)
     assert ran.code == 6
     assert "Traceback" not in ran.err
-    assert "no space left on device" in ran.err.lower()
+    assert "bytes are needed for the next product" in ran.complaint
     assert wrong(small_disk) == []
     done = len(products(small_disk))
     assert done < 3
@@ -54,6 +54,16 @@ def test_a_disk_that_fills_up(archive, skyhaul, small_disk, via):
     assert again.code == 0, again.err
     assert [line["state"] for line in again.lines].count("present") == done
     assert len(products(small_disk)) == 3
+    assert wrong(small_disk) == []
+
+
+@pytest.mark.parametrize(("via", "size"), [("s3", "2m"), ("http", "3m")])
+def test_products_that_do_not_fit_side_by_side_come_one_after_another(archive, skyhaul, small_disk, via, size):
+    """Begun all at once they would fill the disk with pieces, and none would be whole."""
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(small_disk)], check=True)
+    ran = skyhaul("download", *THREE, "--into", "disk", "--via", via, "--json", "--disk-wait", "1s")
+    assert ran.code == 6
+    assert len(products(small_disk)) == 2, ran.err
     assert wrong(small_disk) == []
 
 
