@@ -61,6 +61,15 @@ UNSEEN = {
     "soft hyphen": "B\u00ad04.jp2",
     "line separator": "a\u2028b",
     "tag characters": "B04\U000e0041.jp2",
+    "word joiner": "B04\u2060.jp2",
+    "combining grapheme joiner": "B04\u034f.jp2",
+    "variation selector": "B04\ufe0f.jp2",
+    "variation selector, supplementary": "B04\U000e0100.jp2",
+    "Hangul filler": "\u3164",
+    "Hangul filler, half width": "B04\uffa0.jp2",
+    "Hangul choseong filler": "GRANULE/\u115f/B04.jp2",
+    "Mongolian vowel separator": "B04\u180e.jp2",
+    "blank in Braille": "B04\u2800.jp2",
 }
 RESERVED = {
     "con": "CON",
@@ -77,10 +86,15 @@ RESERVED = {
     "trailing space": "B04.jp2 ",
     "dots": "GRANULE/.../B04.jp2",
     "a space": " /B04.jp2",
+    "trailing space that does not break": "B04.jp2\u00a0",
+    "a wide space": "\u3000/B04.jp2",
+    "device behind a folder": "GRANULE/LPT\u00b3.jp2",
 }
 ENDLESS = {
     "component": "x" * 241,
     "component in bytes": "\u00e9" * 121,
+    "component in wide characters": "\u6f22" * 81,
+    "component beyond the basic plane": "\U0001f6f0" * 61,
     "path": "/".join(["x" * 200] * 6),
     "depth": "/".join(["x"] * 500),
 }

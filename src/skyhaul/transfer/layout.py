@@ -27,6 +27,11 @@ _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
 _INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Controls, marks of direction and width, halves of characters, separators of lines (Unicode's general categories)."""
 
+_IGNORED = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
+"""What is a letter, a mark or nothing yet by its category, and shown as nothing all the same (Unicode's Default_Ignorable_Code_Point)."""
+
 _DRIVE = re.compile(r"^[A-Za-z]:")
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])\s*(\.|$)", re.IGNORECASE)
 """Names that Windows keeps for devices, with any extension: on a disk that is shared with it such a file cannot be reached."""
@@ -71,7 +76,9 @@ def _bytes(text: str) -> int:
 
 
 def _is_invisible(part: str) -> bool:
-    return not part.isascii() and any(unicodedata.category(character) in _INVISIBLE for character in part)
+    if part.isascii():
+        return False
+    return _IGNORED.search(part) is not None or any(unicodedata.category(each) in _INVISIBLE for each in part)
 
 
 _REASONS: Mapping[str, Callable[[str], object]] = {
@@ -81,7 +88,9 @@ _REASONS: Mapping[str, Callable[[str], object]] = {
     "it has characters that cannot be seen": _is_invisible,
     "it begins with a drive letter": _DRIVE.match,
     "it is the name of a device": _DEVICE.match,
-    "a component ends in a dot or a space, which some disks leave out": lambda part: part[-1] in " .",
+    "a component ends in a dot or a space, which some disks leave out": lambda part: (
+        part[-1] == "." or part[-1].isspace()
+    ),
     f"a component is longer than {COMPONENT_BYTES_MAX} bytes": lambda part: _bytes(part) > COMPONENT_BYTES_MAX,
 }
 
