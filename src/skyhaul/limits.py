@@ -28,6 +28,9 @@ WINDOW_S = 61.0
 
 TICK_S = 0.001
 _TOO_FAST = re.compile(r"request rate|rate limit|too many requests", re.IGNORECASE)
+_STATED = re.compile(r"Max session number (\d+) exceeded")
+"""CDSE names the limit that was met: 4, and 1 once an account is in the slow lane."""
+
 REST_MIN_S = 0.01
 REST_MAX_S = 10.0
 COOL_FIRST_S = 0.5
@@ -262,11 +265,14 @@ class Allowance:
         too_fast = _TOO_FAST.search(said) is not None
         too_many = not too_fast and (error.status == HTTPStatus.TOO_MANY_REQUESTS or "Max session" in said)
         ahead = (each for each in self._open if each.early and not each.crowded_s)
-        if too_many and (stream.early or any(ahead)):  # two connections may overtake each other
+        stated = _STATED.search(said)
+        if too_many and stated is not None and int(stated[1]) < self.limit:
+            self._lower(int(stated[1]), now)
+        elif too_many and (stream.early or any(ahead)):  # two connections may overtake each other
             error.too_early = True
             self.forecast.missed()
             return
-        if not too_fast:
+        elif not too_fast:
             self._adapt(stream, now, too_many=too_many)
         self._streak = 0
         self._cool(error, now)

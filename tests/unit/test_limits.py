@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -43,8 +44,8 @@ async def clock(monkeypatch):
         yield clock
 
 
-def busy(status=429, **more):
-    return HostBusy("Max session number 4 exceeded.", status=status, **more)
+def busy(status=429, allows=4, **more):
+    return HostBusy(f"Max session number {allows} exceeded.", status=status, **more)
 
 
 async def test_never_more_streams_than_the_account_has(clock):
@@ -239,7 +240,7 @@ async def all_at_once(allowance, archive, count, clock):
                     await clock.sleep(0.01)
                     if archive.running >= archive.allows:
                         archive.refused += 1
-                        raise busy(429)
+                        raise busy(429, allows="")
                     archive.running += 1
                     allowance.began(stream)
                     try:
@@ -268,6 +269,20 @@ async def test_a_limit_that_nobody_told_of_is_found_and_kept(clock, said, allows
     await all_at_once(allowance, archive, allows * 60, clock)
     assert clock.now - began_s < 60 * 1.25
     assert archive.refused - refused <= 8, "once in a while one more is tried, ever more seldom"
+
+
+@pytest.mark.parametrize("early", [True, False])
+async def test_a_limit_that_the_refusal_names_is_kept_to_at_once(clock, early):
+    """An account enters the slow lane while four streams run: that four were served just now says nothing any more."""
+    allowance = Allowance(connections=4, meter=Meter())
+    async with AsyncExitStack() as running:
+        for _ in range(3):
+            allowance.began(await running.enter_async_context(allowance.stream()))
+        with suppress(HostBusy):
+            async with allowance.stream() as stream:
+                stream.early = early
+                raise busy(allows=1)
+        assert (allowance.limit, allowance.rest_s) == (1, 0.0)
 
 
 async def test_a_limit_that_is_lifted_is_used_again(clock):
