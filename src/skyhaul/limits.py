@@ -177,7 +177,7 @@ class Allowance:
         self.forecast.began(stream, now)
         self._cool_s = COOL_FIRST_S
         self._streak += 1
-        self._saw(sum(1 for each in self._open if each.began_s is not None), now)
+        self._saw_running(now)
         if (self._bearable < self.connections or self.rest_s) and now > self._adapted_s + self._probe_s:
             self._dare(now)
         self._moved()
@@ -227,6 +227,7 @@ class Allowance:
         return len(self._requests)
 
     def _ended(self, stream: Stream, now: float) -> None:
+        self._saw_running(now)  # as many as this were served up to now, however long ago they began
         self.forecast.ended(stream, now)
         self._open.remove(stream)
         if stream.began_s is not None:
@@ -307,7 +308,8 @@ class Allowance:
             self.rest_s = self.rest_s / 2 if self.rest_s > REST_MIN_S else 0.0
         self._adapted_s, self._probing = now, True
 
-    def _saw(self, running: int, now: float) -> None:
+    def _saw_running(self, now: float) -> None:
+        running = sum(1 for each in self._open if each.began_s is not None)
         while self._seen and self._seen[-1][1] <= running:
             self._seen.pop()
         self._seen.append((now, running))

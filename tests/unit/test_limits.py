@@ -271,6 +271,32 @@ async def test_a_limit_that_nobody_told_of_is_found_and_kept(clock, said, allows
     assert archive.refused - refused <= 8, "once in a while one more is tried, ever more seldom"
 
 
+async def test_long_streams_that_are_released_late_are_no_smaller_limit(clock):
+    """Zips last for minutes: when they end together, those that follow at once are refused, and four were borne all the same."""
+    allowance, held, ends = Allowance(connections=4, meter=Meter()), [], []
+
+    async def ask():
+        while True:
+            with suppress(HostBusy):
+                async with allowance.stream() as stream:
+                    held[:] = [until for until in held if until > clock.now]
+                    if len(held) >= 4:
+                        raise busy()
+                    held.append(clock.now + 61.0)  # a second longer than it lasts
+                    allowance.began(stream)
+                    await clock.sleep(60.0)
+                ends.append(clock.now)
+                return
+            await clock.sleep(0.5)
+
+    began_s = clock.now
+    async with anyio.create_task_group() as tasks:
+        for _ in range(20):
+            tasks.start_soon(ask)
+    assert allowance.limit == 4
+    assert ends[-1] - began_s < 5 * 62.0 + 5.0
+
+
 @pytest.mark.parametrize("early", [True, False])
 async def test_a_limit_that_the_refusal_names_is_kept_to_at_once(clock, early):
     """An account enters the slow lane while four streams run: that four were served just now says nothing any more."""
