@@ -5,19 +5,20 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from anyio import to_thread
+from anyio import create_task_group, to_thread
 
 from skyhaul.archives import Account, Archive, Means, ProviderSettings
 from skyhaul.catalogue.asking import Asking
 from skyhaul.credentials import Credentials
-from skyhaul.errors import SettingsError
+from skyhaul.errors import SettingsError, SkyhaulError
 from skyhaul.events import HostCooled, Meter
 from skyhaul.limits import Allowance
-from skyhaul.model import Route
+from skyhaul.model import Route, Via
 from skyhaul.protocols import Emit, Exchange, Provider, Sign, Source, Web
 from skyhaul.providers import find
 from skyhaul.retry import RetryPolicy
@@ -49,6 +50,17 @@ class Parts:
         """How the catalogue is asked for a run that ``emit`` is told of."""
         return Asking(host=self.archive.name, retry=self.retry, emit=emit)
 
+    async def prepare(self, via: Via) -> None:
+        """What the first request for bytes would wait for, done while the catalogue is asked: a login, imports.
+
+        What fails here fails again where it is needed, and is told there.
+        """
+        async with create_task_group() as tasks:
+            if self.tokens is not None and via != "s3":
+                tasks.start_soon(_tried, self.tokens.token)
+            if self.s3 is not None and via != "http":
+                tasks.start_soon(to_thread.run_sync, self.s3.prepare)
+
 
 async def composed(settings: Settings, account: Credentials, plain: Http, *, emit: Emit, meter: Meter) -> Parts:
     """The archive of the query, reached with ``plain`` as ``account``."""
@@ -56,8 +68,7 @@ async def composed(settings: Settings, account: Credentials, plain: Http, *, emi
     if archive.account is not None:
         plain = plain.of(archive.account, account.secrets)
     tokens = _tokens(archive.account, plain, urls, account, retry)
-    # On a thread: the first import of what signs takes a while.
-    s3 = await to_thread.run_sync(_s3, archive.account, plain, urls, account)
+    s3 = _s3(archive.account, plain, urls, account)
     exchange, sign = _let_in(archive.account, plain, urls, account, tokens)
     sources: dict[Route, Source] = {}
     if archive.account is None or not archive.account.needed or tokens is not None or sign is not None:
@@ -83,6 +94,11 @@ async def composed(settings: Settings, account: Credentials, plain: Http, *, emi
         login=exchange.login,
         s3=s3,
     )
+
+
+async def _tried(work: Callable[[], Awaitable[object]]) -> None:
+    with suppress(SkyhaulError):
+        await work()
 
 
 def check_credentials(settings: Settings, wanted: DownloadSettings, account: Credentials) -> None:
@@ -200,7 +216,7 @@ def _tokens(
 def _s3(account: Account | None, plain: Http, urls: ProviderSettings, credentials: Credentials) -> S3 | None:
     if account is None or not account.s3 or not credentials.s3:
         return None
-    from skyhaul.sources.s3 import S3  # noqa: PLC0415 botocore is heavy
+    from skyhaul.sources.s3 import S3  # noqa: PLC0415 few archives need it
 
     access_key, secret_key = credentials.require_s3()
     return S3(plain, endpoint=urls.s3_url, region=urls.s3_region, access_key=access_key, secret_key=secret_key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -80,7 +80,8 @@ class Pull:
         try:
             account = self.account if count == 1 or orders is not None else None
             async with accounts.shared(account, allowance, meter, first=None if count == 1 else 0):
-                exit_code, stopped = await ended(line, supply, watch=allowance.watch, handle_signals=handle_signals)
+                beside = (allowance.watch, partial(parts.prepare, self.download.via))
+                exit_code, stopped = await ended(line, supply, beside=beside, handle_signals=handle_signals)
         except SkyhaulError as error:
             if not tally.verified:
                 raise
@@ -239,9 +240,13 @@ def _with_orders(supply: Supply, orders: Orders) -> Supply:
 
 
 async def ended(
-    line: Line | Lanes, supply: Supply, *, watch: Callable[[], Coroutine[object, object, None]], handle_signals: bool
+    line: Line | Lanes,
+    supply: Supply,
+    *,
+    beside: Iterable[Callable[[], Coroutine[object, object, None]]],
+    handle_signals: bool,
 ) -> tuple[int | None, str | None]:
-    """Run the line to its end; the exit code and the reason if something ended it before."""
+    """Run the line to its end, and no longer what goes on ``beside`` it; the exit code and the reason if something ended it before."""
     interrupted = False
 
     async def watch_signals(scope: anyio.CancelScope) -> None:
@@ -258,7 +263,8 @@ async def ended(
                     tasks.start_soon(watch_signals, tasks.cancel_scope)
                 send, receive = anyio.create_memory_object_stream[Product](PRODUCTS_QUEUED)
                 tasks.start_soon(supply, send)
-                tasks.start_soon(watch)
+                for work in beside:
+                    tasks.start_soon(work)
                 await line.run(receive)
                 tasks.cancel_scope.cancel()
     except Stopped as stop:

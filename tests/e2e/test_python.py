@@ -5,11 +5,13 @@ from __future__ import annotations
 from contextlib import aclosing
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 import skyhaul
 from skyhaul import AccessDenied, Credentials, Report, SettingsError
 from skyhaul.events import ProductFinished
+from support.scripted import Reply, scripted
 from support.trees import products, wrong
 
 pytestmark = pytest.mark.anyio
@@ -121,3 +123,17 @@ async def test_credentials_may_be_given(told, tmp_path):
 async def test_what_is_promised_is_there():
     assert sorted(skyhaul.__all__) == skyhaul.__all__
     assert all(getattr(skyhaul, name) is not None for name in skyhaul.__all__)
+
+
+async def test_the_account_is_logged_in_while_the_catalogue_is_asked(told, tmp_path, monkeypatch):
+    async with scripted() as host:
+        monkeypatch.setenv("SKYHAUL_PROVIDERS__CDSE__CATALOGUE_URL", host.root)
+        monkeypatch.setenv("SKYHAUL_PROVIDERS__CDSE__TOKEN_URL", host.put("/token", b'{"access_token": "T"}'))
+        host.put("/Products", b"", Reply(after=0, then="stall"))
+        async with skyhaul.open(product_type=TYPE, into=tmp_path / "archive", via="http") as haul:
+            with anyio.fail_after(20):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(haul.download)
+                    while {seen.target.partition("?")[0] for seen in host.seen} != {"/Products", "/token"}:
+                        await anyio.lowlevel.checkpoint()
+                    tasks.cancel_scope.cancel()

@@ -42,7 +42,7 @@ async def end_of(line, wanted):
     asking = Asking(host="cdse", retry=AT_ONCE, emit=events.append)
     feed = Feed(query=Query(), catalogue=Cdse(web=None, catalogue_url="https://catalogue"), asking=asking)
     with anyio.fail_after(5):
-        end = await ended(line, partial(feed.give, wanted), watch=anyio.sleep_forever, handle_signals=False)
+        end = await ended(line, partial(feed.give, wanted), beside=[anyio.sleep_forever], handle_signals=False)
     return end, feed, events
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
 from xml.etree.ElementTree import Element
 
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from defusedxml import DefusedXmlException, ElementTree
 
 from skyhaul.errors import CatalogueError
@@ -37,12 +36,27 @@ class S3:
     def __init__(self, exchange: Exchange, *, endpoint: str, region: str, access_key: str, secret_key: str) -> None:
         self._exchange = exchange
         self._endpoint = endpoint.rstrip("/")
-        self._auth = S3SigV4Auth(Credentials(access_key, secret_key), "s3", region)
+        self._keys = (access_key, secret_key)
+        self._region = region
+
+    def prepare(self) -> None:
+        """Import what signs, which takes a tenth of a second: on a thread, before the first request has to wait for it."""
+        _ = self._signer
+
+    @cached_property
+    def _signer(self) -> tuple[Any, Any]:
+        """What signs a request, and the kind of request that it signs."""
+        from botocore.auth import S3SigV4Auth  # noqa: PLC0415 see prepare()
+        from botocore.awsrequest import AWSRequest  # noqa: PLC0415 likewise
+        from botocore.credentials import Credentials  # noqa: PLC0415 likewise
+
+        return S3SigV4Auth(Credentials(*self._keys), "s3", self._region), AWSRequest
 
     def sign(self, method: str, url: str, headers: Mapping[str, str]) -> Mapping[str, str]:
         """The headers with a signature for ``method`` on ``url`` (empty body)."""
-        request = AWSRequest(method=method, url=url, headers={**headers, "X-Amz-Content-SHA256": EMPTY_SHA256})
-        self._auth.add_auth(request)
+        auth, kind = self._signer
+        request = kind(method=method, url=url, headers={**headers, "X-Amz-Content-SHA256": EMPTY_SHA256})
+        auth.add_auth(request)
         return dict(request.headers.items())
 
     def url(self, bucket: str, key: str) -> str:
