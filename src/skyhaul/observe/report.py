@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.table import Table
-from rich.text import Text
 
 from skyhaul.model import Report
 from skyhaul.observe import text
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
 
 FAILURES_SHOWN = 6
 SLICES_SHOWN = 3
@@ -29,7 +31,7 @@ _MEANINGS = {
     130: "interrupted; run the same command again to resume",
 }
 
-Row = tuple[str, Text]
+Row = tuple[str, "Text"]
 
 
 def meaning(exit_code: int) -> str:
@@ -44,6 +46,8 @@ def ending(report: Report) -> str:
 
 def report_table(report: Report) -> Table:
     """The report as rich prints it; it fits 80 columns and, failures included, a screen."""
+    from rich.table import Table  # noqa: PLC0415 a download begins without it
+
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -136,4 +140,6 @@ def _again(report: Report) -> Iterator[Row]:
 
 
 def _words(words: str, style: str = "") -> Text:
+    from rich.text import Text  # noqa: PLC0415 likewise
+
     return Text(text.clean(words), style=style)

@@ -6,6 +6,7 @@ timeout: a healthy slow transfer may last for hours, a silent one is given up af
 
 from __future__ import annotations
 
+import os
 import ssl
 import time
 import urllib.request
@@ -13,7 +14,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import Protocol
+from typing import Literal, Protocol
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
@@ -384,10 +385,16 @@ def _usable(proxy: str) -> str:
     return url
 
 
+def _verified() -> ssl.SSLContext | Literal[True]:
+    """By which roots hosts are verified: those that aiohttp read when it was imported, which takes as long as a request, or the user's."""
+    named = os.environ.keys() & {"SSL_CERT_FILE", "SSL_CERT_DIR"}
+    return ssl.create_default_context() if named else True
+
+
 @asynccontextmanager
 async def opened(*, stall_s: float = 60.0, connect_s: float = 20.0) -> AsyncIterator[Http]:
     """An HTTP engine that lasts as long as the context."""
-    connector = aiohttp.TCPConnector(limit=0, ssl=ssl.create_default_context(), ttl_dns_cache=60)
+    connector = aiohttp.TCPConnector(limit=0, ssl=_verified(), ttl_dns_cache=60)
     session = aiohttp.ClientSession(
         connector=connector,
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_s, sock_read=stall_s),
