@@ -18,6 +18,10 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+os.environ.pop(
+    "PYTHONDONTWRITEBYTECODE", None
+)  # a program that was installed does not compile its modules anew each time
+
 IN_SHORT = "in short: "
 """Begins the line in which a benchmark says what it came to."""
 
