@@ -71,6 +71,11 @@ class Forecast:
     _missed: int = 0
 
     @property
+    def borne(self) -> bool:
+        """Whether an early request has shown that waiting is free."""
+        return self._met > 0
+
+    @property
     def lead_s(self) -> float:
         """How long before a stream ends the next request may be sent; 0 where nothing is known yet, or hardly anything can be gained."""
         if self.counted or not self._bodies or self._body_s > WORTH * self._least_wait_s:

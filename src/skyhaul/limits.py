@@ -32,6 +32,7 @@ _STATED = re.compile(r"Max session number (\d+) exceeded")
 """CDSE names the limit that was met: 4, and 1 once an account is in the slow lane."""
 
 REST_MIN_S = 0.01
+REST_FIRST_S = 0.5
 REST_MAX_S = 10.0
 COOL_FIRST_S = 0.5
 COOL_MAX_S = 60.0
@@ -46,6 +47,9 @@ SHARED = 0.9
 
 PROBE_FIRST_S = 10.0
 PROBE_MAX_S = 300.0
+SELDOM = 100
+"""A rest is shortened after so many answers: where it was needed, that costs a refusal."""
+
 STREAK = 20
 """After so many answers a host that is busy once is not overloaded."""
 
@@ -56,8 +60,9 @@ class Allowance:
     """Streams and requests of one account.
 
     A refusal cools the whole account down: all that waits, waits at least so long. A refusal while no more than the allowed streams
-    are open means one of two things. The server releases them late (CDSE does): from then on a stream rests before it is used again. Or it
-    allows fewer than it is said to, where never so many ran side by side: from then on fewer are used. Now and then more is tried.
+    are open means one of two things. The server releases them late (CDSE does): from then on a stream rests before it is used again, and
+    one request alone tries whether it rests long enough. Or it allows fewer than it is said to, where never so many ran side by side:
+    from then on fewer are used. Now and then more is tried.
     Requests are sent early where :class:`~skyhaul.forecast.Forecast` sees a stream ending; a refusal that such a request has earned cools
     nothing, whichever it met.
     """
@@ -81,6 +86,8 @@ class Allowance:
 
         self.requests_per_minute = requests_per_minute
         self.rest_s = 0.0
+        self._rest_borne_s = 0.0  # what it was before it was shortened
+        self._trying = False  # whether it is enough is not known yet
         self.forecast = Forecast()
         self._meter = meter
         self._cooled = cooled
@@ -177,6 +184,7 @@ class Allowance:
         self.forecast.began(stream, now)
         self._cool_s = COOL_FIRST_S
         self._streak += 1
+        self._trying = False
         self._saw_running(now)
         if (self._bearable < self.connections or self.rest_s) and now > self._adapted_s + self._probe_s:
             self._dare(now)
@@ -217,7 +225,8 @@ class Allowance:
         if (streams, alone) == (self.granted, self.alone):
             return
         self.granted, self.alone = streams, alone
-        self._bearable, self.rest_s = self.connections, 0.0
+        self._bearable = self.connections
+        self._rested()
         self._moved()
 
     @property
@@ -242,6 +251,11 @@ class Allowance:
     def _free_s(self, now: float) -> float:
         """In how many seconds the next request may be sent."""
         room, lead_s = self.limit, self.forecast.lead_s if self.alone else 0.0
+        waiting = [stream for stream in self._open if stream.began_s is None]
+        if self._trying and waiting:
+            return inf
+        if not self.forecast.borne and (self.rest_s or any(stream.early for stream in waiting)):
+            lead_s = 0.0  # one early request is enough to find out whether waiting is free
         if len(self._open) >= (OPEN_FACTOR * room if lead_s else room):
             return inf
         ends = [released + self.rest_s for released in self._released if released + self.rest_s > now]
@@ -273,27 +287,46 @@ class Allowance:
             error.too_early = True
             self.forecast.missed()
             return
+        elif too_many and not error.retry_after_s and self._rests(stream, now):
+            error.too_early = True
+            return
         elif not too_fast:
-            self._adapt(stream, now, too_many=too_many)
+            self._adapt(now, too_many=too_many)
         self._streak = 0
         self._cool(error, now)
 
-    def _adapt(self, stream: Stream, now: float, *, too_many: bool) -> None:
+    def _rests(self, stream: Stream, now: float) -> bool:
+        """Let streams rest longer, where that may be what a refusal asks for. Of several that were sent together, the first one counts."""
         rested_s = stream.asked_s - stream.released_s
-        borne = max(self._most(now), len(self._open) - 1)
+        if self._borne(now) < self.limit or rested_s >= REST_MAX_S or self.rest_s >= REST_MAX_S:
+            return False
+        if stream.asked_s > self._adapted_s:
+            longer_s = max(REST_FIRST_S, rested_s * 1.5 + 0.1, self.rest_s * 2.0 + 0.1)
+            self.rest_s, self._rest_borne_s = self._rest_borne_s or min(REST_MAX_S, longer_s), 0.0
+            self._trying, self._streak = True, 0
+            self._learnt(now)
+            self._moved()
+        return True
+
+    def _adapt(self, now: float, *, too_many: bool) -> None:
+        borne = self._borne(now)
         if too_many and borne < self.limit:
             self._lower(borne, now)
-        elif now < self._quiet_until:
-            pass  # one of several that were refused together
-        elif too_many and rested_s < REST_MAX_S:
-            self.rest_s = min(REST_MAX_S, max(self.rest_s, rested_s * 1.5 + 0.1))
-            self._learnt(now)
-        elif self._streak < STREAK:
+        elif now >= self._quiet_until and self._streak < STREAK:  # else one of several that were refused together
             self._lower(int(self.limit * LESS), now)
 
+    def _borne(self, now: float) -> int:
+        """How many streams the archive has proved to allow."""
+        return max(self._most(now), len(self._open) - 1)
+
     def _lower(self, streams: int, now: float) -> None:
-        self._bearable, self.rest_s = max(1, streams), 0.0
+        self._bearable = max(1, streams)
+        self._rested()
         self._learnt(now)
+
+    def _rested(self) -> None:
+        """Nothing is known of how long streams have to rest."""
+        self.rest_s, self._rest_borne_s, self._trying = 0.0, 0.0, False
 
     def _learnt(self, now: float) -> None:
         """A limit was met: the longer it holds, the more rarely more is tried."""
@@ -304,7 +337,10 @@ class Allowance:
         """Try one more stream, or half the rest."""
         if self._bearable < self.connections:
             self._bearable += 1
+        elif self._streak < SELDOM:
+            return
         else:
+            self._rest_borne_s = self.rest_s
             self.rest_s = self.rest_s / 2 if self.rest_s > REST_MIN_S else 0.0
         self._adapted_s, self._probing = now, True
 
@@ -323,8 +359,10 @@ class Allowance:
     def _cool(self, error: HostBusy, now: float) -> None:
         """Leave the host alone."""
         wait_s = error.retry_after_s or self._cool_s
-        if now >= self._quiet_until:  # those that are refused together are one refusal
+        if now >= self._quiet_until:
             self._cool_s = min(COOL_MAX_S, self._cool_s * 2)
+        elif not error.retry_after_s:
+            return  # those that are refused together are one refusal
         if now + wait_s > self._quiet_until:
             self._quiet_until = now + wait_s
             if self._cooled is not None:

@@ -155,9 +155,9 @@ async def test_patience_doubles_until_the_host_answers(clock):
     waits = []
     allowance = Allowance(connections=1, meter=Meter(), cooled=lambda wait_s, _: waits.append(wait_s))
     for _ in range(9):
-        await refuse(allowance, busy(503))
+        await refuse(allowance, HostBusy("SlowDown", status=503))
     await serve(allowance)
-    await refuse(allowance, busy(503))
+    await refuse(allowance, HostBusy("SlowDown", status=503))
     assert waits == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 0.5]
 
 
@@ -391,6 +391,7 @@ class World:
 
     clock: Clock
     counts_waiting: bool
+    late_s: float = 0.0
     held: int = 0
     most: int = 0
     refused: int = 0
@@ -402,8 +403,8 @@ class World:
                 async with allowance.stream(size) as stream:
                     await self._served(allowance, stream, size)
                     return
-            except HostBusy:
-                await self.clock.sleep(0.5)
+            except HostBusy as error:
+                await self.clock.sleep(0.0 if error.too_early else 0.5)
 
     async def _served(self, allowance, stream, size):
         self.asked += 1
@@ -415,6 +416,12 @@ class World:
         allowance.began(stream, size)
         await self.clock.sleep(size / 1e6)
         stream.received = size
+        if self.late_s:
+            asyncio.get_running_loop().call_later(self.late_s, self._release)
+        else:
+            self._release()
+
+    def _release(self):
         self.held -= 1
 
     def _take(self):
@@ -556,3 +563,16 @@ async def test_a_silent_stream_is_given_up_when_nothing_else_is_left(clock, othe
         await clock.sleep(20.0)
         assert ended.is_set() is given_up
         tasks.cancel_scope.cancel()
+
+
+# streams that are released late
+
+
+@pytest.mark.parametrize("counts_waiting", [True, False])
+@pytest.mark.parametrize(("seconds", "share"), [(2.0, 0.55), (30.0, 0.95)])
+async def test_an_archive_that_releases_late_is_used_as_far_as_that_allows(clock, counts_waiting, seconds, share):
+    world = World(clock, counts_waiting=counts_waiting, late_s=1.0)
+    allowance = Allowance(connections=4, meter=Meter())
+    assert await read_all(world, allowance, [int(seconds * 1e6)] * 48) > share
+    assert world.refused <= 6
+    assert allowance.limit == 4
