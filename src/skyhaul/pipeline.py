@@ -11,8 +11,8 @@ between expansion and publication, so the disk holds no more unfinished ones tha
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Protocol
@@ -26,6 +26,8 @@ from skyhaul.model import Failed, Outcome, Product, ProductResult, RemoteObject,
 EXPANDERS = 6
 FINISHERS = 4
 LANE_OBJECTS = 64
+LAST_PRODUCTS = 64
+"""Of the last so many products the largest come first: else one of them runs alone in the end, on one stream of several."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,9 +132,10 @@ class Line:
                 for _ in range(workers):
                     tasks.start_soon(self._work, lane_out.clone(), ready_in.clone())
                 lane_out.close()
+            turns = _Turns(products)
             for _ in range(EXPANDERS):
                 lanes = {route: lane.clone() for route, lane in lanes_in.items()}
-                tasks.start_soon(self._expand, products.clone(), lanes, ready_in.clone())
+                tasks.start_soon(self._expand, turns.clone(), lanes, ready_in.clone())
             for _ in range(FINISHERS):
                 tasks.start_soon(self._finish, ready_out.clone())
             products.close()
@@ -141,12 +144,12 @@ class Line:
 
     async def _expand(
         self,
-        products: MemoryObjectReceiveStream[Product],
+        products: _Turns,
         lanes: Mapping[Route, MemoryObjectSendStream[Item]],
         ready: MemoryObjectSendStream[Job],
     ) -> None:
         async with AsyncExitStack() as ends:
-            for end in (products, ready, *lanes.values()):
+            for end in (products.incoming, ready, *lanes.values()):
                 await ends.enter_async_context(end)
             async for product in products:
                 try:
@@ -201,6 +204,38 @@ class Line:
         self._settle(result)
         if fatal_exit_code is not None:
             raise Stopped(result.error or "stopped", fatal_exit_code)
+
+
+class _Turns:
+    """Products in the order in which they come, the last ones in the order of their sizes: shared by all clones."""
+
+    def __init__(self, incoming: MemoryObjectReceiveStream[Product], waiting: list[Product] | None = None) -> None:
+        self.incoming = incoming
+        self._waiting: list[Product] = [] if waiting is None else waiting
+
+    def clone(self) -> _Turns:
+        return _Turns(self.incoming.clone(), self._waiting)
+
+    async def __aiter__(self) -> AsyncIterator[Product]:
+        while True:
+            last = False
+            try:
+                while len(self._waiting) <= LAST_PRODUCTS:
+                    self._waiting.append(self.incoming.receive_nowait())
+            except anyio.WouldBlock:
+                pass
+            except anyio.EndOfStream:
+                last = True
+            if self._waiting:
+                # The first of several that are equal: max() keeps their order.
+                product = max(self._waiting, key=lambda each: each.size or 0) if last else self._waiting[0]
+                self._waiting.remove(product)
+                yield product
+            elif last:
+                return
+            else:
+                with suppress(anyio.EndOfStream):
+                    self._waiting.append(await self.incoming.receive())
 
 
 def failed(product: Product, error: SkyhaulError) -> ProductResult:

@@ -207,6 +207,22 @@ async def test_a_line_that_waits_takes_no_more_products():
     assert len(run.settled) == 100
 
 
+async def test_of_the_last_products_the_largest_come_first():
+    sizes = [each * 37 % 100 for each in range(100)]
+    shop = Shop({f"p{number}": Fate(objects="s") for number in range(100)})
+    line = Line(shop, workers={"s3": 1}, products_at_once=AT_ONCE, settle=lambda _: None)
+    send, receive = anyio.create_memory_object_stream(100)
+    for number, size in enumerate(sizes):
+        send.send_nowait(Product(id=f"p{number}", name=f"p{number}.SAFE", provider="cdse", size=size))
+    send.close()
+    with anyio.fail_after(10):
+        await line.run(receive)
+    carried = [sizes[int(path.partition("/")[0][1:])] for path in shop.carried]
+    first, last = carried[: -pipeline.LAST_PRODUCTS], carried[-pipeline.LAST_PRODUCTS :]
+    assert first == sizes[: -pipeline.LAST_PRODUCTS]
+    assert last == sorted(last, reverse=True)
+
+
 async def test_a_route_that_waits_does_not_hold_up_the_other():
     run = ran(Fate(objects="s"), Fate(objects="s"), *[Fate(objects="h")] * 20)
     run.shop.held = {"s3": anyio.Event()}
