@@ -74,7 +74,7 @@ async def composed(settings: Settings, account: Credentials, plain: Http, *, emi
     if archive.account is None or not archive.account.needed or tokens is not None or sign is not None:
         sources["http"] = RangedSource(exchange, route="http", bearer=tokens is not None, sign=sign)
     if s3 is not None:
-        sources["s3"] = RangedSource(plain, route="s3", sign=s3.sign)
+        sources["s3"] = RangedSource(plain, route="s3", sign=s3.sign, prepare=s3.prepare)
     searching = archive.account is not None and archive.account.searching
     web: Web = Authorised(exchange=exchange, bearer=tokens is not None, sign=sign) if searching else plain
     made = archive.make(

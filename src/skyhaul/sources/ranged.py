@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+
+from anyio import to_thread
 
 from skyhaul.errors import ConnectionLost, ObjectChanged
 from skyhaul.model import ByteRange, RemoteObject, Route
@@ -16,19 +18,34 @@ _PAGES = ("text/html", "application/json", "application/problem+json")
 
 
 class RangedSource:
-    """A :class:`~skyhaul.protocols.Source` over HTTP: with a Bearer token, with a signature, or with neither."""
+    """A :class:`~skyhaul.protocols.Source` over HTTP: with a Bearer token, with a signature, or with neither.
 
-    def __init__(self, exchange: Exchange, *, route: Route, bearer: bool = False, sign: Sign | None = None) -> None:
+    ``prepare`` is what has to be done before anything is signed; it blocks.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        *,
+        route: Route,
+        bearer: bool = False,
+        sign: Sign | None = None,
+        prepare: Callable[[], None] | None = None,
+    ) -> None:
         self.route = route
         self._exchange = exchange
         self._bearer = bearer
         self._sign = sign
+        self._prepare = prepare
 
     @asynccontextmanager
     async def read(
         self, obj: RemoteObject, span: ByteRange | None, *, etag: str | None, turn: Turn | None = None
     ) -> AsyncIterator[Body]:
         """See :class:`skyhaul.protocols.Source`."""
+        if self._prepare is not None:
+            await to_thread.run_sync(self._prepare)
+            self._prepare = None
         headers = {"Accept-Encoding": "identity"}
         if span is not None:
             headers["Range"] = span.header()

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
 from xml.etree.ElementTree import Element
 
+from anyio import to_thread
 from defusedxml import DefusedXmlException, ElementTree
 
 from skyhaul.errors import CatalogueError
@@ -40,7 +41,7 @@ class S3:
         self._region = region
 
     def prepare(self) -> None:
-        """Import what signs, which takes a tenth of a second: on a thread, before the first request has to wait for it."""
+        """Import what signs, which takes a tenth of a second: on a thread, before :meth:`sign` does it in the loop."""
         _ = self._signer
 
     @cached_property
@@ -89,6 +90,7 @@ class S3:
             query["max-keys"] = str(limit)
         if token is not None:
             query["continuation-token"] = token
+        await to_thread.run_sync(self.prepare)
         ordered = urlencode(sorted(query.items()), quote_via=quote, safe="-_.~")
         async with self._exchange.open("GET", f"{self._endpoint}/{bucket}?{ordered}", sign=self.sign) as answer:
             body = b"".join([chunk async for chunk in answer.chunks])
