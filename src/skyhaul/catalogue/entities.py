@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from sys import intern
 from typing import Annotated, Any
 
 import msgspec
@@ -22,7 +23,8 @@ from skyhaul.vocabulary import COLLECTIONS
 
 SAID_MAX = 300
 
-_SCALAR = (str, int, float)  # bool is an int
+SCALARS = frozenset({str, int, float, bool})
+"""What an attribute may be, as :data:`skyhaul.model.Attribute` has it."""
 
 _Required = Annotated[str, Meta(min_length=1)]
 _TITLE = re.compile(rb"<(?:title|h1)[^>]*>\s*([^<]+)", re.IGNORECASE)
@@ -135,10 +137,11 @@ def _product(entity: _Entity, provider: str, collection: str | None) -> Product:
 
 
 def _attributes(attributes: Iterable[_Attribute]) -> dict[str, Attribute]:
+    # A few dozen of each product: names are kept once, and what is odd is asked last.
     return {
-        each.name: float(each.value) if each.value_type == "Double" and type(each.value) is int else each.value
+        intern(each.name): float(value) if kind is int and each.value_type == "Double" else value
         for each in attributes
-        if isinstance(each.value, _SCALAR)
+        if (kind := type(value := each.value)) in SCALARS
     }
 
 
@@ -168,6 +171,8 @@ def moment(text: str | None, name: str) -> datetime | None:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise CatalogueError(f"the catalogue says of {name} {text!r}, which is not a time") from None
+    if found.tzinfo is UTC:
+        return found
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 

@@ -15,7 +15,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from skyhaul.catalogue.entities import SAID_MAX, instead, moment
+from skyhaul.catalogue.entities import SAID_MAX, SCALARS, instead, moment
+from skyhaul.catalogue.unwatched import unwatched
 from skyhaul.errors import CatalogueError
 from skyhaul.model import Attribute, Product
 from skyhaul.protocols import Page
@@ -154,6 +155,11 @@ def parse_items(
     Raises:
         CatalogueError: the body is something else, or holds another number of items than it says; says what.
     """
+    with unwatched():
+        return _parsed(body, provider, read or whole_product, asked or {})
+
+
+def _parsed(body: bytes, provider: str, read: Read, asked: Mapping[str, Any]) -> Page:
     try:
         reply = _reply.decode(body)
         items = _items(reply, body, provider)
@@ -163,11 +169,10 @@ def parse_items(
         raise CatalogueError(
             f"the catalogue of {provider} answered with {len(items)} items and calls them {reply.returned}"
         )
-    made = read or whole_product
     return Page(
-        products=tuple(made(item, provider) for item in items),
+        products=tuple(read(item, provider) for item in items),
         total=reply.context.matched if reply.matched is None and reply.context else reply.matched,
-        next_link=None if reply.type == "Feature" else _next(reply, asked or {}),
+        next_link=None if reply.type == "Feature" else _next(reply, asked),
     )
 
 
@@ -318,7 +323,7 @@ def attributes_of(properties: Mapping[str, Any]) -> dict[str, Attribute]:
     found = {
         _COUNTERPARTS.get(name, name): _worded(name, value)
         for name, value in properties.items()
-        if name not in _FIELDS and isinstance(value, str | int | float | bool)
+        if type(value) in SCALARS and name not in _FIELDS
     }
     channels = re.findall("[HV]{2}", str(properties.get("sar:polarizations", "")))
     return found | ({"polarisationChannels": "&".join(channels)} if channels else {})
