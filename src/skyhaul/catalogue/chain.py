@@ -177,8 +177,9 @@ class Chained(Enumeration):
         total = first.total or (extent and estimated(first.products, extent))
         if extent is None or not total or total <= size:
             return ()
-        # As many as can be read side by side, or twice, three times as many: none is left to be read alone.
-        at_once = self.linked.paging.concurrency
+        # As many as are read side by side, or twice, three times as many: none is left to be read alone. They are more than the requests
+        # in flight, for a chain asks for nothing while its page is decoded.
+        at_once = self.linked.paging.concurrency * 3 // 2
         count = -(-total // (size * at_once)) * at_once
         if first.total is None:
             count = min(count, GUESSED_MAX * at_once)

@@ -10,15 +10,17 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from operator import attrgetter
 
-from anyio import CapacityLimiter, WouldBlock, create_task_group
+from anyio import CapacityLimiter, Lock, WouldBlock, create_task_group
 from anyio.streams.memory import MemoryObjectSendStream
 
 from skyhaul.catalogue.asking import Asking
+from skyhaul.catalogue.here import restricting
 from skyhaul.catalogue.versions import latest_versions
 from skyhaul.errors import AccessDenied, CatalogueError, RemoteError, SettingsError, SkyhaulError
 from skyhaul.events import PageRead, ProductFound, SliceFailed, SlicePlanned
@@ -27,6 +29,9 @@ from skyhaul.protocols import Catalogue, Page, Slice
 
 ROUNDS = 8
 """How often a slice is read until it is proven complete."""
+
+WIDE = frozenset({"collection", "product_types", "sensing", "published"})
+"""Who restricts a query by nothing else finds more than a slice holds: it will be cut."""
 
 _LAST = datetime.max.replace(tzinfo=UTC)
 
@@ -107,6 +112,8 @@ class Enumeration(ABC):
         # The catalogue limits what is in flight; twice as much may be waiting for its turn or for the receiver.
         self.places = CapacityLimiter(2 * paging.concurrency)
         self.slices = CapacityLimiter(2 * paging.concurrency)
+        self.reach: TimeInterval | None = None
+        self.surveying = Lock()
         self.proven = 0
         self.sent = 0
         self.heard = 0
@@ -195,10 +202,20 @@ class Enumeration(ABC):
         own = part.interval
         if own.start is not None and own.end is not None:
             return own
-        async with self.places:
-            inside = replace(part.query, sensing=own)
-            found = await self.asking.answer(partial(self.source.extent, inside), f"extent of {part.name}")
+        async with self.surveying:  # whoever comes second waits for what the first one asked
+            if self.reach is None:
+                ask = partial(self.source.extent, self.query)
+                self.reach = await self.asking.answer(ask, f"extent of {self.query.sensing}")
+        found = self.reach
         return found and replace(found, start=own.start or found.start, end=own.end or found.end)
+
+    async def survey(self) -> None:
+        """Ask where the products are while the first of them are read. What fails is asked again by whoever needs it."""
+        if self.query.order_by.removeprefix("-") != "start" or self.room is not None:
+            return
+        if set(restricting(self.query)) <= WIDE:
+            with suppress(RemoteError, CatalogueError):
+                await self.extent(Slice(query=self.query, interval=self.query.sensing))
 
     async def _deliver(self, haul: Haul) -> None:
         """Send what was kept to be put in order, up to the limit."""

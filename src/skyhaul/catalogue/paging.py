@@ -47,13 +47,22 @@ async def enumerate_products(
     """
     asking = Asking(host=query.provider, retry=retry, emit=emit)
     kind = Chained if isinstance(catalogue.paging, LinkPaging) else Paged
+    refused: SettingsError | None = None
     async with out:
         enumeration = kind(catalogue, query, asking, out, ordered=ordered)
         try:
             whole = Slice(query=enumeration.query, interval=query.sensing, ordered=enumeration.ordered)
-            await enumeration.read(whole)
+            async with create_task_group() as tasks:
+                tasks.start_soon(enumeration.survey)
+                try:
+                    await enumeration.read(whole)
+                except SettingsError as error:
+                    refused = error
+                tasks.cancel_scope.cancel()
         except* BrokenResourceError:
             pass  # the receiver has had enough
+    if refused is not None:
+        raise refused
     return enumeration.proved()
 
 

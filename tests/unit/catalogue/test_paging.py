@@ -66,7 +66,7 @@ async def test_what_fits_on_one_page_is_one_request():
 
 async def test_what_can_be_reached_by_paging_is_not_sliced():
     catalogue = FakeCatalogue(hourly(45))
-    found = await enumerated(catalogue)
+    found = await enumerated(catalogue, Query(tiles=("32TQR",)))
     assert [event.slice for event in found.of(SlicePlanned)] == ["… to …"]
     assert sorted(skip for _, skip in catalogue.requests) == [0, 9, 18, 27, 36]
     assert catalogue.extents == 0
