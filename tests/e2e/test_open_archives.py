@@ -149,3 +149,32 @@ def test_what_is_found_is_the_same_in_every_format(skyhaul, command):
     assert all("_32TQR_" in product["name"] for product in products)
     again = skyhaul(*command("search", "planetary-computer"), "--tile", "32TQR", "--format", "names")
     assert len(again.out.split()) == len(products)
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_a_product_is_found_by_the_name_that_esa_gave_it(archive, skyhaul, command, name):
+    told = skyhaul(*command("search", name), "--tile", "32TQR", "--format", "jsonl")
+    items = {line["name"]: line["attributes"]["s2:product_uri"] for line in map(json.loads, told.out.splitlines())}
+    assert len(items) > 1
+    assert not set(items) & {given.removesuffix(".SAFE") for given in items.values()}
+    item, given = next(iter(items.items()))
+    search = ("search", "--provider", name, "--collection", "sentinel-2-l2a", "--format", "names")
+    archive.play()
+    for spelling in (given, given.removesuffix(".SAFE"), f"{given[:22]}*{given[26:44]}*", item):
+        assert skyhaul(*search, "--name", spelling).out.split() == [item]
+    assert archive.stats()["requests"]["stac.search"] < 20
+    listed = skyhaul.folder / "names.txt"
+    listed.write_text("".join(f"{each}\n" for each in items.values()))
+    assert sorted(skyhaul(*search, "--name", f"@{listed}").out.split()) == sorted(items)
+    ran = skyhaul("download", "--provider", name, "--from", listed, "--only", "*MTD_MSI*", "--into", "named")
+    assert ran.code == 0, ran.err
+    assert len(list((skyhaul.folder / "named").glob("**/MTD_MSI*"))) == len(items)
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_a_name_that_is_not_there_is_named(skyhaul, command, name):
+    command("search", name)
+    gone = "S2A_MSIL2A_20200101T101031_N0510_R022_T32TQR_20200101T141756.SAFE"
+    ran = skyhaul("search", "--provider", name, "--name", gone)
+    assert ran.code != 0
+    assert gone in ran.err

@@ -50,7 +50,7 @@ async def find_named(
         return directory.named([spelling for name in wanted for spelling in spellings(name)])
 
     keys = {stem(name): name for name in names}
-    return await _Lookup(ask, lambda product: stem(product.name), asking, out).run(keys, directory.paging.concurrency)
+    return await _Lookup(ask, _called, asking, out).run(keys, directory.paging.concurrency)
 
 
 async def find_ids(
@@ -63,7 +63,9 @@ async def find_ids(
         return catalogue.page(Slice(query=query, interval=TimeInterval()), 0, count=False)
 
     keys = {each.lower(): each.lower() if _UUID.fullmatch(each) else each for each in ids}
-    return await _Lookup(ask, lambda product: product.id.lower(), asking, out).run(keys, catalogue.paging.concurrency)
+    return await _Lookup(ask, lambda product: (product.id.lower(),), asking, out).run(
+        keys, catalogue.paging.concurrency
+    )
 
 
 def stem(name: str) -> str:
@@ -82,10 +84,10 @@ def spellings(name: str) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class _Lookup:
-    """One look-up under way; ``key`` is what a product answers to."""
+    """One look-up under way; ``keys`` is what a product answers to."""
 
     ask: Ask
-    key: Callable[[Product], str]
+    keys: Callable[[Product], Sequence[str]]
     asking: Asking
     out: MemoryObjectSendStream[Product]
     proven: int = 0
@@ -138,8 +140,8 @@ class _Lookup:
             page = await self.asking.answer(partial(self._once, list(left.values()), label), label)
             found: dict[str, Product] = {}
             for product in page.products:
-                key = self.key(product)
-                if key in left and _published(product) >= _published(found.get(key, product)):
+                key = next((key for key in self.keys(product) if key in left), None)
+                if key is not None and _published(product) >= _published(found.get(key, product)):
                     found[key] = product
             vain = 0 if found else vain + 1
             for key, product in found.items():
@@ -154,6 +156,11 @@ class _Lookup:
         seconds = time.monotonic() - started_s
         self.asking.emit(PageRead(slice=label, products=len(page.products), seconds=seconds, total=page.total))
         return page
+
+
+def _called(product: Product) -> tuple[str, str]:
+    """Its own name, and that of the product which an archive has made it of and keeps under an id of its own."""
+    return stem(product.name), stem(str(product.attributes.get("s2:product_uri", "")))
 
 
 def _published(product: Product) -> datetime:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -22,6 +22,8 @@ EDGE = timedelta(hours=1)
 
 _TICK = timedelta(microseconds=1)
 _SUFFIX = re.compile(r"(?:\.(?:SAFE|SEN3|SEN6|EOF|nc))?(?:\.zip)?$", re.IGNORECASE)
+_GRANULE = re.compile(r"S2[A-D]_MSIL[12][ABC]_(?P<sensed>\d{8}(?:T(?:\d{6}|\d{4}|\d{2}))?)")
+_ESA = re.compile(r"S2[A-D]_MSIL[12][ABC]_\d{8}T\d{6}_N\d{4}_R\d{3}_T\w{5}_\d{8}T\d{6}")
 _UNIT = re.compile(r"S(?:ENTINEL-?)?(\d)([A-D])", re.IGNORECASE)
 _OPERATORS = {"eq": "=", "lt": "<", "lte": "<=", "gte": ">=", "in": "in"}
 
@@ -37,7 +39,8 @@ class Words:
     """What an archive can be asked, and what it calls it. ``properties`` are by field of the query; ``tile`` says how a tile is written.
 
     ``orders`` are the properties by which it sorts; ``ids`` is whether products have the ids of its items. Only what is known to be there
-    is asked: a property that is not matches nothing, silently.
+    is asked: a property that is not matches nothing, silently. ``uri`` is the property that holds the name which ESA gave the product, of
+    Sentinel-2, where items have ids of their own.
     """
 
     properties: Mapping[str, str] = field(default_factory=dict)
@@ -45,13 +48,19 @@ class Words:
     tile: str = "MGRS-{}"
     language: Language = "query"
     ids: bool = True
+    uri: str | None = None
+
+    def renamed(self, names: Sequence[str]) -> list[str]:
+        """Those of ``names`` that ESA gave, where items have other ids; exact, with the suffix that they have there."""
+        return [f"{stem(name)}.SAFE" for name in names if self.uri and _ESA.fullmatch(stem(name))]
 
     def asked(self, query: Query) -> frozenset[str]:
         """The fields of ``query`` that the archive is asked for."""
         known = {"collection", "sensing", "area"} | ({"ids"} if self.ids else set())
         if self.language != "none":
             known |= set(self.properties)
-        if not any("*" in name for name in query.names):
+        # An item has one of several ids, or one of several names: it cannot be asked for the one or the other.
+        if not any("*" in name for name in query.names) and len(self.renamed(query.names)) in {0, len(query.names)}:
             known.add("names")
         if "platform" in known and _UNIT.fullmatch(query.platform or "") is None:
             known.discard("platform")
@@ -69,9 +78,10 @@ def search_body(part: Slice, words: Words, *, limit: int) -> dict[str, Any]:
     if query.collection:
         body["collections"] = [query.collection]
     asked = words.asked(query)
-    if ids := [*(query.ids if "ids" in asked else ()), *(map(stem, query.names) if "names" in asked else ())]:
+    names = query.names if "names" in asked and not words.renamed(query.names) else ()
+    if ids := [*(query.ids if "ids" in asked else ()), *map(stem, names)]:
         body["ids"] = ids
-    if when := span(part.interval, query.sensing):
+    if when := span(narrowed(part.interval, query.names) if words.uri else part.interval, query.sensing):
         body["datetime"] = when
     if area := query.area_asked or query.area:
         body["intersects"] = from_wkt(area)
@@ -87,6 +97,24 @@ def search_body(part: Slice, words: Words, *, limit: int) -> dict[str, Any]:
 def stem(name: str) -> str:
     """A product's name as the id of an item: without its suffix."""
     return _SUFFIX.sub("", name)
+
+
+def narrowed(interval: TimeInterval, names: Sequence[str]) -> TimeInterval:
+    """What of ``interval`` products of these names can lie in, as far as all of them say when they were sensed; ``*`` may end a time."""
+    found = [_GRANULE.match(name) for name in names]
+    texts = [each["sensed"] for each in found if each is not None]
+    if not texts or len(texts) < len(names):
+        return interval
+    try:
+        first, last = (
+            datetime.strptime(pick(text + filling[len(text) :] for text in texts), "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+            for pick, filling in ((min, "00000000T000000"), (max, "99999999T235959"))
+        )
+    except ValueError:
+        return interval  # no such time, or a date that is cut short
+    start = first if interval.start is None else max(first, interval.start)
+    end = last + EDGE if interval.end is None else min(last + EDGE, interval.end)
+    return TimeInterval(start=start, end=end) if start < end else interval
 
 
 def search_url(root: str, body: Mapping[str, Any]) -> str:
@@ -137,6 +165,8 @@ def compared(query: Query, words: Words) -> Iterator[Comparison]:
     """The comparisons of properties that ``query`` means."""
     if words.language == "none":
         return
+    if words.uri and "names" in words.asked(query) and (names := words.renamed(query.names)):
+        yield words.uri, "in", names
     for name, prop in words.properties.items():
         for operator, value in _meant(name, query, words):
             yield prop, operator, value

@@ -12,6 +12,7 @@ WORDS = replace(
     COMMON,
     properties={**COMMON.properties, "platform": "platform", "published": "created", "tiles": "grid:code"},
     orders={**COMMON.orders, "published": "properties.created"},
+    uri="s2:product_uri",
 )
 
 PAGE_SIZE = 200

@@ -29,7 +29,10 @@ BLOBS = ".blob.core.windows.net"
 MARGIN_S = 120.0
 
 WORDS = Words(
-    properties={**COMMON.properties, "tiles": "s2:mgrs_tile"}, orders={"start": "properties.datetime"}, tile="{}"
+    properties={**COMMON.properties, "tiles": "s2:mgrs_tile"},
+    orders={"start": "properties.datetime"},
+    tile="{}",
+    uri="s2:product_uri",
 )
 
 PAGE_SIZE = 200

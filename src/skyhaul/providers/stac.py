@@ -187,10 +187,18 @@ class Stac:
         )
 
     async def named(self, names: Sequence[str]) -> Page:
-        """See :class:`skyhaul.protocols.Catalogue`. Names are the ids of items."""
-        query = Query(provider=self.name, names=tuple(names))
-        body = search_body(Slice(query=query, interval=query.sensing), self.words, limit=len(names))
-        return await self._asked(*self._request(body))
+        """See :class:`skyhaul.protocols.Catalogue`. Names are the ids of items, or what a property of theirs holds."""
+        own = [name for name in names if not self.words.renamed([name])]
+        pages: list[Page] = []
+
+        async def find(some: Sequence[str]) -> None:
+            query = Query(provider=self.name, names=tuple(some))
+            body = search_body(Slice(query=query, interval=query.sensing), self.words, limit=len(names))
+            pages.append(await self._asked(*self._request(body)))
+
+        given = [name for name in names if name not in own]
+        await both(*(partial(find, some) for some in (own, given) if some))
+        return Page(products=tuple(product for page in pages for product in page.products))
 
     def expected(self, product: Product, wish: Wish) -> Expected:
         """See :class:`skyhaul.protocols.Provider`."""

@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import hashlib
 import hmac
+import re
 import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ SIGN, TOKEN = "/api/sas/v1/sign", "/api/sas/v1/token/"
 SERVES = ("sentinel-2-l2a", "sentinel-1-grd")
 NOWHERE = ("",)
 ID_PARTS = 5
+PLAIN_PARTS = 6
 OPEN = "sentinel-cogs"
 """A container that anybody may read, in the manner of Earth Search's bucket."""
 
@@ -80,6 +82,20 @@ class PlanetaryHost(StacHost):
         """As StacHost."""
         return tuple(name for name in SERVES if name in collections or not collections) or NOWHERE
 
+    def product_of(self, own: str) -> SimProduct | None:
+        """As StacHost; an id of Sentinel-2 says all but the baseline."""
+        parts = own.split("_")
+        if len(parts) != PLAIN_PARTS or not parts[0].startswith("S2"):
+            return super().product_of(own)
+        try:
+            second = dt.datetime.strptime(parts[2], "%Y%m%dT%H%M%S").replace(tzinfo=dt.UTC)
+        except ValueError:
+            return None
+        first = int(second.timestamp()) * 1_000_000
+        world = self._service.world
+        products = map(world.product, world.shelf.between(first, first + 999_999))
+        return next((product for product in products if _plain(product) == own), None)
+
     def item(self, product: SimProduct) -> dict[str, Any]:
         """As StacHost: every file by the address of a blob, without sizes and digests; there is no zip."""
         found = item(product, self._service.world.files(product), None, self.roots)
@@ -96,11 +112,15 @@ class PlanetaryHost(StacHost):
 
     def bare(self, product: SimProduct) -> dict[str, Any]:
         """As StacHost."""
-        return {**super().bare(product), "properties": _planetary(product)}
+        found, own = super().bare(product), _plain(product)
+        links = [
+            {**link, "href": link["href"].replace(f"/items/{found['id']}", f"/items/{own}")} for link in found["links"]
+        ]
+        return {**found, "id": own, "properties": _planetary(product), "links": links}
 
     def told(self, product: SimProduct) -> Mapping[str, Any]:
         """As StacHost."""
-        return {"id": item_id(product.name), **_planetary(product)}
+        return {"id": _plain(product), **_planetary(product)}
 
     def subject(self, request: web.BaseRequest) -> Subject:
         """As Host."""
@@ -185,6 +205,12 @@ def _planetary(product: SimProduct) -> dict[str, Any]:
         return found
     plain = {name: value for name, value in found.items() if name != "grid:code"}
     return {**plain, "s2:mgrs_tile": _tile(product), "s2:product_uri": product.name}
+
+
+def _plain(product: SimProduct) -> str:
+    """An id in the manner of the Planetary Computer: of Sentinel-2 without the processing baseline."""
+    own = item_id(product.name)
+    return re.sub(r"_N\d{4}_", "_", own) if product.collection == "SENTINEL-2" else own
 
 
 def _tile(product: SimProduct) -> str:

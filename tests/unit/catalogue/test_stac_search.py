@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from skyhaul.catalogue.stac_search import Words, search_body, search_url, span, stem
+from skyhaul.catalogue.stac_search import Words, narrowed, search_body, search_url, span, stem
 from skyhaul.errors import SettingsError
 from skyhaul.model import Query, TimeInterval
 from skyhaul.protocols import Slice
@@ -130,3 +130,21 @@ def test_the_same_search_as_an_address():
 @pytest.mark.parametrize("name", ["S2A_X", "S2A_X.SAFE", "S2A_X.SAFE.zip", "S2A_X.zip"])
 def test_a_name_as_an_id(name):
     assert stem(name) == "S2A_X"
+
+
+@pytest.mark.parametrize(
+    ("names", "when"),
+    [
+        (("S2A_MSIL2A_20240713T101031_N0510_*",), ("2024-07-13T10:10:31", "2024-07-13T11:10:31")),
+        (("S2A_MSIL2A_20240713T1*",), ("2024-07-13T00:00:00", "2024-07-14T00:59:59")),
+        (("S2A_MSIL2A_20240713T10*", "S2B_MSIL2A_20240715*"), ("2024-07-13T10:00:00", "2024-07-16T00:59:59")),
+        (("S2A_MSIL2A_2024071*",), None),
+        (("S2A_MSIL2A_20240713*", "*T32TQR*"), None),
+        (("S2A_MSIL2A_20249913*",), None),
+    ],
+)
+def test_names_say_when_their_products_were_sensed(names, when):
+    expected = when and TimeInterval(
+        **dict(zip(("start", "end"), (datetime.fromisoformat(f"{each}+00:00") for each in when), strict=True))
+    )
+    assert narrowed(TimeInterval(), names) == (expected or TimeInterval())
