@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from urllib.parse import quote, urlencode
 
+from skyhaul.catalogue.here import ends_named
 from skyhaul.catalogue.odata import shapes
 from skyhaul.errors import SettingsError
 from skyhaul.model import Query, TimeInterval
@@ -86,7 +87,7 @@ def query_text(query: Query, interval: TimeInterval) -> str:
         _any(_field("polarisationmode", each) for each in _polarisations(query.polarisation or "")),
         _field("sensoroperationalmode", query.mode) if query.mode else "",
         _timeliness(query.timeliness) if query.timeliness else "",
-        _any(f"identifier:{_name(each)}" for each in query.names),
+        _any(map(_named, query.names)),
         _any(f"uuid:{each}" for each in query.ids),
     ]
     return " AND ".join(filter(None, clauses)) or "*"
@@ -175,8 +176,18 @@ def _timeliness(text: str) -> str:
     return f"filename:S3*_{text.upper()}_*"
 
 
+def _named(pattern: str) -> str:
+    """The identifier has no suffix: what is to end with one is looked for among the names of files."""
+    if ends_named(pattern):
+        return f"filename:{_checked(pattern.removesuffix('.zip'), pattern)}"
+    return f"identifier:{_name(pattern)}"
+
+
 def _name(pattern: str) -> str:
-    name = _SUFFIX.sub("", pattern)
+    return _checked(_SUFFIX.sub("", pattern), pattern)
+
+
+def _checked(name: str, pattern: str) -> str:
     if not _NAME.fullmatch(name):
         raise SettingsError(f"{pattern!r} is not a product name: letters, digits, _, -, . and *")
     return name

@@ -30,6 +30,9 @@ ELSEWHERE = frozenset({"provider", "area_asked", "area_label", "latest_version",
 _TILE = re.compile(r"_T(\d{2}[A-Z]{3})_")
 _UNIT = re.compile(r"S(?:ENTINEL-?)?(\d)([A-D]|P)?(?:_.*)?")
 _SUFFIX = re.compile(r"(?:\.(?:SAFE|SEN3|SEN6|EOF|nc))?(?:\.zip)?$", re.IGNORECASE)
+_SUFFIXES = {"S1": ".SAFE", "S2": ".SAFE", "S3": ".SEN3", "S5": ".nc", "S6": ".SEN6"}
+"""What names of a mission end with, where an archive leaves it out."""
+
 _COMPARE: Mapping[Operator, Callable[[Any, Any], bool]] = {
     "eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge, "in": eq,
 }  # fmt: skip
@@ -85,15 +88,37 @@ def begins_in(interval: TimeInterval) -> Check:
 
 
 def named(patterns: Sequence[str]) -> Check:
-    """Whether a product has one of the names, exact or with ``*``; suffixes need not agree, which archives do not either."""
-    union = "|".join(".*".join(map(re.escape, _SUFFIX.sub("", pattern).split("*"))) for pattern in patterns)
-    compiled = re.compile(union, re.DOTALL)
+    """Whether a product has one of the names, exact or with ``*``; suffixes need not be there, which in some archives they are not.
+
+    A pattern that ends with one, ``*.SEN3``, means it: of a name without suffix it is that of the mission.
+    """
+    whole = [pattern for pattern in patterns if ends_named(pattern)]
+    stems = _union([_stem(pattern) for pattern in patterns if pattern not in whole])
+    ends = _union([pattern.removesuffix(".zip") for pattern in whole])
 
     def check(product: Product) -> bool:
-        names = (product.name, str(product.attributes.get("s2:product_uri", "")))
-        return any(compiled.fullmatch(_SUFFIX.sub("", name)) for name in names if name)
+        names = filter(None, (product.name, str(product.attributes.get("s2:product_uri", ""))))
+        return any(stems.fullmatch(_stem(name)) or ends.fullmatch(_suffixed(name)) for name in names)
 
     return check
+
+
+def ends_named(pattern: str) -> bool:
+    """Whether a name with ``*`` says what names are to end with."""
+    return "*" in pattern and _stem(pattern) != pattern
+
+
+def _union(patterns: Sequence[str]) -> re.Pattern[str]:
+    found = "|".join(".*".join(map(re.escape, pattern.split("*"))) for pattern in patterns)
+    return re.compile(found or "(?!)", re.DOTALL)
+
+
+def _stem(name: str) -> str:
+    return _SUFFIX.sub("", name)
+
+
+def _suffixed(name: str) -> str:
+    return name.removesuffix(".zip") if _stem(name) != name else name + _SUFFIXES.get(name[:2].upper(), "")
 
 
 def unit(text: str) -> str:
