@@ -32,6 +32,7 @@ def found(skyhaul, provider, *options):
         ("--bbox", "9.5,44,13,46", "--cloud-min", "30"),
         ("--platform", "S2B", "--published-start", "2024-05-01", "--published-end", "2024-06-20"),
         ("--name", "S2A_MSIL2A_*_T32T*"),
+        ("--name", "S2A_MSIL1C_*,*.SEN3"),
         ("--latest-version", "--limit", "40"),
     ],
     ids=lambda options: " ".join(options) or "all",
@@ -40,6 +41,11 @@ def test_every_archive_finds_the_same(skyhaul, provider, options):
     expected, _ = found(skyhaul, "cdse", *S2, *options)
     assert len(expected) > 5
     assert found(skyhaul, provider, *S2, *options)[0] == expected
+
+
+def test_a_search_without_times_goes_through_both_collections_of_peps(skyhaul):
+    options = ("--collection", "SENTINEL-2", "--relative-orbit", "22")
+    assert found(skyhaul, "resto", *options)[0] == found(skyhaul, "cdse", *options)[0]
 
 
 def test_what_is_filtered_here_is_said(skyhaul):

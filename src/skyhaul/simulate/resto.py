@@ -26,7 +26,7 @@ from skyhaul.simulate.tape import Storage, TooManyOrdersError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from skyhaul.simulate.filters import Condition
+    from skyhaul.simulate.filters import Condition, Operator
     from skyhaul.simulate.nouns import SimProduct
     from skyhaul.simulate.service import Service
 
@@ -34,6 +34,10 @@ MAX_RECORDS, MAX_RECORDS_DEFAULT = 500, 20
 SEARCH = re.compile(r"/resto/api/collections/(?P<collection>\w+)/search\.json")
 DOWNLOAD = re.compile(r"/resto/collections/(?P<collection>\w+)/(?P<id>[0-9a-fA-F-]+)/download/?")
 MISSIONS = {"S1": "SENTINEL-1", "S2": "SENTINEL-2", "S2ST": "SENTINEL-2", "S3": "SENTINEL-3"}
+SINGLE_TILES = moment("2016-12-05T00:00:00Z")
+ERAS: Mapping[str, Operator] = {"S2": "lt", "S2ST": "ge"}
+"""PEPS: one collection of Sentinel-2 goes on where the other ends."""
+
 NEWEST_FIRST = ("ContentDate/Start", True)
 STAGING = {"message": "The product is on its way here"}
 """PEPS: 44 bytes."""
@@ -84,7 +88,7 @@ class RestoHost:
     def _page(self, asked: Asked) -> Reply:
         world, root = self._service.world, self._service.roots.resto
         wanted = tuple(pair for pair in asked.query if pair[0] not in UNFILTERED)
-        read = partial(_condition, MISSIONS[asked.collection], wanted)
+        read = partial(_condition, asked.collection, wanted)
         try:
             rows = self._selections.rows((asked.collection, wanted), world.shelf, NEWEST_FIRST, read)
         except FilterError as error:
@@ -146,9 +150,11 @@ def _asked(path: str, query: Sequence[tuple[str, str]]) -> Asked:
     return Asked(collection, tuple(query), int(number), int(size))
 
 
-def _condition(mission: str, query: Sequence[tuple[str, str]]) -> Condition:
-    held = tuple(Not(Text("like", "Name", pattern)) for pattern in NOT_HELD)
-    return AllOf((Compare("Collection/Name", "eq", mission), *held, *_conditions(dict(query))))
+def _condition(collection: str, query: Sequence[tuple[str, str]]) -> Condition:
+    held: list[Condition] = [Not(Text("like", "Name", pattern)) for pattern in NOT_HELD]
+    if collection in ERAS:
+        held.append(Compare("ContentDate/Start", ERAS[collection], SINGLE_TILES))
+    return AllOf((Compare("Collection/Name", "eq", MISSIONS[collection]), *held, *_conditions(dict(query))))
 
 
 def _conditions(values: Mapping[str, str]) -> Iterator[Condition]:

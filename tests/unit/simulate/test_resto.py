@@ -35,6 +35,12 @@ async def test_pages_are_counted_from_one_newest_first():
         assert len({feature["id"] for page in pages for feature in page["features"]}) == 445
 
 
+async def test_a_product_is_in_one_collection_of_its_mission():
+    async with served() as client:
+        found = [await search(client, collection) for collection in ("S2", "S2ST")]
+        assert [each["properties"]["totalResults"] for each in found] == [0, 445]
+
+
 async def test_what_a_feature_holds_was_recorded_of_real_ones(shared_data):
     recorded = set()
     for path in (shared_data / "resto/peps/peps_search.json", shared_data / "resto/peps/peps_search_result_s1.geojson"):
