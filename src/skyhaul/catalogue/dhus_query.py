@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from decimal import Decimal
 from urllib.parse import quote, urlencode
 
 from skyhaul.catalogue.here import ends_named
@@ -154,7 +155,12 @@ def _tile(tile: str) -> str:
 def _clouds(low: float | None, high: float | None) -> str:
     if low is None and high is None:
         return ""
-    return f"cloudcoverpercentage:[{0 if low is None else f'{low:g}'} TO {100 if high is None else f'{high:g}'}]"
+    return f"cloudcoverpercentage:[{_percent(low or 0.0)} TO {_percent(100.0 if high is None else high)}]"
+
+
+def _percent(number: float) -> str:
+    """All its digits, without an exponent."""
+    return f"{Decimal(repr(number)).normalize():f}"
 
 
 def _platform(text: str) -> str:

@@ -28,6 +28,7 @@ MS = timedelta(milliseconds=1)
         ({"tiles": ("T32TQR", "1CAB")}, "(filename:*_T32TQR_* OR filename:*_T01CAB_*)"),
         ({"cloud_max": 20.0}, "cloudcoverpercentage:[0 TO 20]"),
         ({"cloud_min": 2.5}, "cloudcoverpercentage:[2.5 TO 100]"),
+        ({"cloud_min": 1e-7, "cloud_max": 66.473505908444}, "cloudcoverpercentage:[0.0000001 TO 66.473505908444]"),
         ({"relative_orbit": 22}, "relativeorbitnumber:22"),
         ({"platform": "SENTINEL-2"}, "filename:S2*"),
         ({"platform": "s2b"}, "filename:S2B_*"),
