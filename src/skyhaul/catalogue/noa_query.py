@@ -11,6 +11,7 @@ from skyhaul.errors import SettingsError
 from skyhaul.model import Condition, Query, TimeInterval
 from skyhaul.protocols import Slice
 from skyhaul.values import meant
+from skyhaul.vocabulary import TYPES
 
 ASKED = frozenset(
     {
@@ -70,6 +71,13 @@ def speakable(query: Query) -> Query:
     """
     if unknown := [each.attribute for each in query.where if each.attribute not in ATTRIBUTES]:
         raise SettingsError(f"the NOA mirror does not know {unknown[0]}; {meant(unknown[0], ATTRIBUTES)}")
+    if differing := [
+        each.attribute for each in query.where if each.operator == "ne" and TYPES[each.attribute] == "String"
+    ]:
+        # Whether a product has the attribute at all the mirror does not tell.
+        raise SettingsError(
+            f"the NOA mirror cannot be asked for a {differing[0]} that differs: name what is wanted, {differing[0]} in (…)"
+        )
     if query.relative_orbit is not None:
         raise SettingsError(
             "the NOA mirror cannot be asked for relative_orbit, and what it tells does not show it: leave it out"

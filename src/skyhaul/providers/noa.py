@@ -14,6 +14,7 @@ from skyhaul.catalogue import by_time
 from skyhaul.catalogue.entities import parse_page
 from skyhaul.catalogue.here import restricting, sorted_out
 from skyhaul.catalogue.noa_query import ASKED, PAGE, page_url, speakable
+from skyhaul.catalogue.rules import folded
 from skyhaul.errors import CatalogueError, SettingsError
 from skyhaul.model import Product, Query, RemoteObject, Route, TimeInterval
 from skyhaul.protocols import Expected, Here, LinkPaging, Page, Slice, Source, Web, Wish
@@ -41,19 +42,20 @@ class Noa:
     paging: ClassVar[LinkPaging] = LinkPaging(page_size=PAGE, concurrency=2)
 
     def here(self, query: Query) -> Here | None:
-        """See :class:`skyhaul.protocols.Catalogue`. Names and tiles are compared here.
+        """See :class:`skyhaul.protocols.Catalogue`. Names, tiles and seasons are compared here.
 
         Raises:
-            SettingsError: also for a rule that mixes these with attributes, of which the mirror's answers tell none.
+            SettingsError: also for a rule that has other ones of these than the query, beside attributes: the answers tell none.
         """
         for each in (query, *query.rules):
             speakable(each)
-        mixed = [rule for rule in query.rules if rule.names or rule.tiles or rule.season]
-        for rule in query.rules if mixed else ():
-            if untold := [name for name in restricting(rule) if name not in TOLD]:
+        # Of several rules, those that are compared here are read one by one, each folded into the query.
+        for rule in folded(query).rules if len(query.rules) == 1 else ():
+            if _mixed(rule) and (untold := [name for name in restricting(rule) if name not in TOLD]):
                 raise SettingsError(
-                    f"the NOA mirror cannot be asked for {untold[0]} in a rule where another has names or tiles"
+                    f"the NOA mirror cannot be asked for {untold[0]} beside names, tiles or a season of a rule and of the whole"
                 )
+        mixed = any(map(_mixed, query.rules))
         return sorted_out(query, asked=ASKED if mixed else ASKED | {"rules"}, archive=self.name)
 
     async def page(self, part: Slice, skip: int, *, count: bool) -> Page:  # noqa: ARG002 it never counts
@@ -104,6 +106,10 @@ class Noa:
             raise CatalogueError(f"{part.name}: the page from {skip} has a product twice")
         full = len(page.products) == PAGE
         return replace(page, next_link=f"{skip + PAGE - 1} {page.products[-1].id}" if full else None)
+
+
+def _mixed(rule: Query) -> bool:
+    return bool(rule.names or rule.tiles or rule.season)
 
 
 def made(means: Means) -> Made:

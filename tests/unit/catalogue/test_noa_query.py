@@ -66,6 +66,7 @@ def test_rules_are_joined_by_or():
         ({"relative_orbit": 22}, "relative_orbit"),
         ({"collection": "LANDSAT-8"}, "no LANDSAT-8"),
         ({"where": (Condition(attribute="orbitNumber", operator="eq", value=1),)}, "does not know orbitNumber"),
+        ({"where": (Condition(attribute="timeliness", operator="ne", value="NT"),)}, r"timeliness in \(…\)"),
     ],
 )
 def test_what_it_cannot_be_asked_is_an_error(query, said):

@@ -309,8 +309,10 @@ def test_the_mirror_compares_names_and_tiles_here_and_rules_where_it_can():
     assert set(archive.here(Query(names=("S2A_*",), tiles=("32TQR",))).fields) == {"names", "tiles"}
     assert archive.here(Query(rules=(Query(mode="IW"), Query(cloud_max=20)))) is None
     assert archive.here(Query(rules=(Query(tiles=("32TQR",)),))).fields == ("rules",)
+    rule = Query(tiles=("32TQR",), cloud_max=20)
+    assert archive.here(Query(rules=(rule,))).fields == ("rules",), "it can be said of the whole"
     with pytest.raises(SettingsError, match="cloud_max"):  # its answers tell no clouds
-        archive.here(Query(rules=(Query(tiles=("32TQR",), cloud_max=20),)))
+        archive.here(Query(tiles=("31TCF",), cloud_max=50, rules=(rule,)))
 
 
 # what they are made of
