@@ -68,13 +68,14 @@ class Here:
     """What a catalogue cannot be asked and is left to us: the fields of the query, and whether a product meets them.
 
     ``edges`` is whether nothing but products at the ends of the query's time is left out: the catalogue's own count is then good enough.
-    ``tells`` is, by field, whether a product says what the field is compared with: where none does, the query cannot be answered.
+    ``tells`` is, by what is compared, whether a product says it; ``None`` of one that something else leaves out. Where it is missed and no
+    product says it, the query cannot be answered.
     """
 
     fields: tuple[str, ...]
     keeps: Callable[[Product], bool]
     edges: bool = False
-    tells: Mapping[str, Callable[[Product], bool]] = field(default_factory=dict)
+    tells: Mapping[str, Callable[[Product], bool | None]] = field(default_factory=dict)
 
 
 class Catalogue(Protocol):

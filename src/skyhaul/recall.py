@@ -209,7 +209,7 @@ class Refreshing:
         return await self.craft.finish(job)
 
 
-def _told(tell: Callable[[Product], bool], product: Product) -> bool:
+def _told(tell: Callable[[Product], bool | None], product: Product) -> bool | None:
     return recalled(product) or tell(product)
 
 

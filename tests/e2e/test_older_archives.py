@@ -34,6 +34,8 @@ def found(skyhaul, provider, *options):
         ("--name", "S2A_MSIL2A_*_T32T*"),
         ("--name", "S2A_MSIL1C_*,*.SEN3"),
         ("--latest-version", "--limit", "40"),
+        ("--serial", "B", "--instrument", "MSI"),
+        ("--rule", "season=05-10..05-20,serial=B", "--rule", "cloud_max=2,product_type=S2MSI1C"),
     ],
     ids=lambda options: " ".join(options) or "all",
 )
@@ -67,6 +69,24 @@ def test_what_cannot_be_asked_at_all_is_an_error(skyhaul, provider, options, sai
     ran = skyhaul("search", "--provider", provider, *options)
     assert ran.code == 2
     assert said in ran.complaint
+
+
+@pytest.mark.parametrize(
+    ("provider", "options", "missed"),
+    [
+        ("dhus", ("--collection", "SENTINEL-2", "--where", "datastripId=1"), "datastripId"),
+        ("resto", ("--collection", "SENTINEL-2", "--where", "processingDate>=2024-04-01"), "processingDate"),
+        (
+            "dhus",
+            ("--rule", "platform=S2,cloud_max=5", "--rule", "platform=S1,sliceProductFlag=true"),
+            "sliceProductFlag",
+        ),
+    ],
+)
+def test_what_no_product_tells_is_an_error_and_not_nothing(skyhaul, provider, options, missed):
+    ran = skyhaul("search", "--provider", provider, *options)
+    assert ran.code == 2
+    assert f"{provider} can neither be asked for {missed}, nor do its products tell it" in ran.err
 
 
 @pytest.mark.parametrize("route", ["dhus.search", "resto.search", "noa.products"])

@@ -19,7 +19,7 @@ LAYERS = {
     2: "protocols keys globe area area.* footprint retry limits",  # contracts, geometry, patience
     3: """
         catalogue catalogue.slices catalogue.baselines catalogue.rules catalogue.odata catalogue.entities catalogue.versions
-        catalogue.unwatched
+        catalogue.unwatched catalogue.told
         catalogue.dhus_query catalogue.resto_query catalogue.noa_query catalogue.by_time
         catalogue.dhus title catalogue.older catalogue.opensearch catalogue.stac catalogue.stac_assets catalogue.stac_search
         archives catalogue.here providers columns lists metalink

@@ -99,6 +99,7 @@ class Enumeration(ABC):
         self.source, self.asking, self.out = catalogue, asking, out
         self.check = here.keeps if here else None
         self.untold = dict(here.tells) if here else {}
+        self.missed: set[str] = set()
         self.ordered = ordered or query.latest_version or query.limit is not None
         # What the catalogue finds is what is sent: a limit can be left to it.
         self.plain = self.check is None and not query.latest_version
@@ -116,7 +117,6 @@ class Enumeration(ABC):
         self.surveying = Lock()
         self.proven = 0
         self.sent = 0
-        self.heard = 0
         self.incomplete: list[Incomplete] = []
 
     @abstractmethod
@@ -129,8 +129,7 @@ class Enumeration(ABC):
         Raises:
             SettingsError: no product told what the query compares: that nothing was found says nothing.
         """
-        if self.untold and self.heard:
-            name = next(iter(self.untold))
+        if name := next((each for each in self.untold if each in self.missed), None):
             raise SettingsError(
                 f"{self.query.provider} can neither be asked for {name}, nor do its products tell it: leave it out"
             )
@@ -185,11 +184,11 @@ class Enumeration(ABC):
         return page
 
     def _listen(self, products: Sequence[Product]) -> None:
-        """Note what the products tell."""
-        self.heard += len(products)
+        """Note what the products tell, and what is missed."""
         for product in products if self.untold else ():
-            for name in [name for name, tells in self.untold.items() if tells(product)]:
-                del self.untold[name]
+            said = {name: tells(product) for name, tells in self.untold.items()}
+            self.untold = {name: tells for name, tells in self.untold.items() if not said[name]}
+            self.missed.update(name for name, each in said.items() if each is False)
 
     def fresh(self, page: Page, part: Slice, haul: Haul) -> list[Product]:  # noqa: ARG002 where links are followed, the slice counts
         """The products of a page that were not there before."""

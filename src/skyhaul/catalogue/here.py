@@ -7,19 +7,19 @@ themselves.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from functools import partial
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
 from skyhaul.catalogue import baselines
+from skyhaul.catalogue.told import Value, told
 from skyhaul.errors import SettingsError
 from skyhaul.footprint import area_check, meets
 from skyhaul.model import Attribute, Condition, Operator, Product, Query, TimeInterval
 from skyhaul.protocols import Here
-from skyhaul.values import moment
+from skyhaul.values import instant
 from skyhaul.vocabulary import BASELINE
 
 Check = Callable[[Product], bool]
@@ -29,6 +29,10 @@ ELSEWHERE = frozenset({"provider", "area_asked", "area_label", "latest_version",
 
 _TILE = re.compile(r"_T(\d{2}[A-Z]{3})_")
 _UNIT = re.compile(r"S(?:ENTINEL-?)?(\d)([A-D]|P)?(?:_.*)?")
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:")
+_NOW = datetime.max.replace(tzinfo=UTC)
+"""Conditions name moments in full: none counts from now."""
+
 _SUFFIX = re.compile(r"(?:\.(?:SAFE|SEN3|SEN6|EOF|nc))?(?:\.zip)?$", re.IGNORECASE)
 _SUFFIXES = {"S1": ".SAFE", "S2": ".SAFE", "S3": ".SEN3", "S5": ".nc", "S6": ".SEN6"}
 """What names of a mission end with, where an archive leaves it out."""
@@ -38,15 +42,14 @@ _COMPARE: Mapping[Operator, Callable[[Any, Any], bool]] = {
 }  # fmt: skip
 """Each with one of the values wanted; any of them will do."""
 
-_NAMED: Mapping[str, Callable[[Product], object]] = {
-    "Id": lambda product: product.id,
-    "Name": lambda product: product.name,
-    "Online": lambda product: product.online,
-    "PublicationDate": lambda product: product.published,
-    "ModificationDate": lambda product: product.modified,
-    "ContentDate/Start": lambda product: product.start,
-    "ContentDate/End": lambda product: product.end,
-}
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One thing that a product is compared with: what it is called, whether a product is as it should be, and whether it tells."""
+
+    name: str
+    keeps: Check
+    tells: Check
 
 
 def sorted_out(query: Query, *, asked: Collection[str], archive: str) -> Here | None:
@@ -68,8 +71,40 @@ def sorted_out(query: Query, *, asked: Collection[str], archive: str) -> Here | 
     return Here(
         fields=tuple(left),
         keeps=lambda product: all(check(product) for check in checks),
-        tells={name: TELLS[name] for name in left if name in TELLS},
+        tells=_tells(query, left),
     )
+
+
+def _tells(query: Query, left: Sequence[str]) -> Mapping[str, Callable[[Product], bool | None]]:
+    """By the name of what is compared here, whether a product tells it; ``None`` of those that something else leaves out."""
+    own = [part for name in left if name != "rules" for part in _parts(name, query)]
+    rules = query.rules if "rules" in left else ()
+    sets = [own, *([*own, *(part for name in restricting(rule) for part in _parts(name, rule))] for rule in rules)]
+    names = dict.fromkeys(part.name for parts in sets for part in parts)
+    return {
+        name: _teller(name, [parts for parts in sets if any(part.name == name for part in parts)]) for name in names
+    }
+
+
+def _parts(name: str, query: Query) -> Iterator[_Part]:
+    if name == "where":
+        for condition in query.where:
+            yield _Part(condition.attribute, _condition(condition), _told_of(condition.attribute))
+    else:
+        yield _Part(name, CHECKS[name](query), TELLS.get(name, lambda _: True))
+
+
+def _teller(name: str, sets: Sequence[Sequence[_Part]]) -> Callable[[Product], bool | None]:
+    tells = [part.tells for parts in sets for part in parts if part.name == name]
+    others = [[part for part in parts if part.name != name] for parts in sets]
+
+    def tell(product: Product) -> bool | None:
+        if any(each(product) for each in tells):
+            return True
+        wanted = any(all(part.keeps(product) or not part.tells(product) for part in parts) for parts in others)
+        return False if wanted else None
+
+    return tell
 
 
 def restricting(query: Query) -> list[str]:
@@ -160,17 +195,13 @@ def _tiles(query: Query) -> Check:
 
 def _polarisation(query: Query) -> Check:
     wanted = set(re.findall(r"[HV]{2}", (query.polarisation or "").upper()))
-    return lambda product: (
-        set(re.findall(r"[HV]{2}", str(product.attributes.get("polarisationChannels", "")))) == wanted
+    return lambda product: any(
+        set(re.findall(r"[HV]{2}", str(found))) == wanted for found in told(product, "polarisationChannels")
     )
 
 
 def _equal(attribute: str, wanted: object) -> Check:
-    def check(product: Product) -> bool:
-        found = product.attributes.get(attribute)
-        return found is not None and str(found).upper() == str(wanted).upper()
-
-    return check
+    return lambda product: any(str(found).upper() == str(wanted).upper() for found in told(product, attribute))
 
 
 def _bound(compare: Callable[[float, float], bool], attribute: str, bound: float | None) -> Check:
@@ -192,39 +223,50 @@ def _where(conditions: Sequence[Condition]) -> Check:
     return lambda product: all(check(product) for check in checks)
 
 
-def _has(attribute: str, product: Product) -> bool:
-    return attribute in product.attributes
+def _told_of(attribute: str) -> Check:
+    if attribute == BASELINE:
+        return lambda product: baselines.baseline(product) is not None or attribute in product.attributes
+    return lambda product: bool(told(product, attribute))
 
 
 def _condition(condition: Condition) -> Check:
     if condition.attribute == BASELINE:
         return lambda product: baselines.meets(condition, product)
-    compare = _COMPARE[condition.operator]
-    read = _NAMED.get(condition.attribute)
+    compare, differs = _COMPARE[condition.operator], condition.operator == "ne"
 
-    def check(product: Product) -> bool:
-        found = read(product) if read else product.attributes.get(condition.attribute)
-        if found is None:
-            return False
+    def met(found: Value, wanted: Attribute) -> bool:
         try:
-            return any(compare(*_alike(found, wanted)) for wanted in condition.values)
+            return compare(*_alike(found, wanted))
         except (TypeError, ValueError):
             return False
+
+    def check(product: Product) -> bool:
+        found = told(product, condition.attribute)
+        pairs = (met(each, wanted) for each in found for wanted in condition.values)
+        return bool(found) and (all(pairs) if differs else any(pairs))
 
     return check
 
 
-def _alike(found: object, wanted: Attribute) -> tuple[object, object]:
-    """Both as one type: moments where one is found, numbers where both can be, else texts."""
+def _alike(found: Value, wanted: Attribute) -> tuple[object, object]:
+    """Both as one type: moments where both are, numbers where one is, else texts."""
     match found:
         case datetime():
-            return found, moment(wanted, now=datetime.now(UTC))
+            return found, instant(wanted, _NOW)
         case bool() if isinstance(wanted, bool):
             return found, wanted
         case int() | float():
             return float(found), float(wanted)
+        case str() if isinstance(wanted, int | float) and not isinstance(wanted, bool):
+            return float(found), float(wanted)
+        case str() if _MOMENT.match(found) and _MOMENT.match(str(wanted)):
+            return instant(found, _NOW), instant(wanted, _NOW)
         case _:
-            return str(found), str(wanted)
+            return str(found).lower() if isinstance(wanted, bool) else str(found), _text(wanted)
+
+
+def _text(wanted: Attribute) -> str:
+    return str(wanted).lower() if isinstance(wanted, bool) else str(wanted)
 
 
 TELLS: Mapping[str, Check] = {
@@ -233,7 +275,7 @@ TELLS: Mapping[str, Check] = {
     "area": lambda product: product.footprint is not None,
     "tiles": lambda product: "tileId" in product.attributes or _TILE.search(product.name) is not None,
     **{
-        name: partial(_has, attribute)
+        name: _told_of(attribute)
         for name, attribute in {
             "cloud_min": "cloudCover",
             "cloud_max": "cloudCover",

@@ -326,7 +326,15 @@ def attributes_of(properties: Mapping[str, Any]) -> dict[str, Attribute]:
         if type(value) in SCALARS and name not in _FIELDS
     }
     channels = re.findall("[HV]{2}", str(properties.get("sar:polarizations", "")))
-    return found | ({"polarisationChannels": "&".join(channels)} if channels else {})
+    found |= {"polarisationChannels": "&".join(channels)} if channels else {}
+    return found | _datatake(str(properties.get("eopf:datatake_id") or properties.get("s2:datatake_id") or ""))
+
+
+def _datatake(stated: str) -> dict[str, Attribute]:
+    """The datatake under the name that CDSE OData has for it: of Sentinel-1 it is a number, of Sentinel-2 a text."""
+    if stated.isdecimal():
+        return {"datatakeID": int(stated)}
+    return {"productGroupId": stated} if stated else {}
 
 
 def counterpart(attribute: str) -> str:

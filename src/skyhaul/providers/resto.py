@@ -54,10 +54,11 @@ class Resto:
         found = sorted_out(replace(query, product_types=()), asked=asked, archive=self.name)
         if not query.product_types or (len(query.product_types) == 1 and not _moded(query.product_types[0])):
             return found
-        fields, keeps = (found.fields, found.keeps) if found else ((), lambda _: True)
-        return Here(
-            fields=(*fields, "product_types"),
-            keeps=lambda product: any(_is_of(product, kind) for kind in query.product_types) and keeps(product),
+        rest = found or Here(fields=(), keeps=lambda _: True)
+        return replace(
+            rest,
+            fields=(*rest.fields, "product_types"),
+            keeps=lambda product: any(_is_of(product, kind) for kind in query.product_types) and rest.keeps(product),
         )
 
     async def page(self, part: Slice, skip: int, *, count: bool) -> Page:  # noqa: ARG002 only the first page is asked for so

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from skyhaul.catalogue.stac import item_product, linked, parse_items
+from skyhaul.catalogue.stac import attributes_of, item_product, linked, parse_items
 from skyhaul.errors import CatalogueError
 from skyhaul.model import Checksum
 
@@ -229,3 +229,10 @@ def test_anything_else_is_refused_with_a_sentence(body, sentence):
     with pytest.raises(CatalogueError, match=r"^the catalogue") as caught:
         parse_items(body, provider="stac")
     assert sentence in str(caught.value)
+
+
+def test_a_datatake_has_the_name_that_its_mission_gives_it():
+    assert attributes_of({"eopf:datatake_id": "432090"})["datatakeID"] == 432090
+    for name in ("eopf:datatake_id", "s2:datatake_id"):
+        assert attributes_of({name: "GS2A_20241107T113311_048983_N05.11"})["productGroupId"].startswith("GS2A_")
+    assert attributes_of({"gsd": 10}) == {"gsd": 10}
