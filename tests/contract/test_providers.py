@@ -267,18 +267,20 @@ class Case:
         return " ".join([self.archive, *self.scenario])
 
 
+OFFLINE_UNTOLD = frozenset({"online"})
+
 CASES = [
     Case("cdse", "SENTINEL-2", types=("S2MSI2A",)),
     Case("creodias", "SENTINEL-2", types=("S2MSI2A",)),
-    Case("cdse-stac", "sentinel-2-l2a"),
-    Case("stac", "sentinel-2-l2a", url="stac_url"),
-    Case("stac", "sentinel-2-l2a", url="stac_url", scenario={"stac_merge": True}),
-    Case("stac", "sentinel-2-l2a", url="stac_url", scenario={"stac_posts": False}),
+    Case("cdse-stac", "sentinel-2-l2a", refuses=OFFLINE_UNTOLD),
+    Case("stac", "sentinel-2-l2a", url="stac_url", refuses=OFFLINE_UNTOLD),
+    Case("stac", "sentinel-2-l2a", url="stac_url", refuses=OFFLINE_UNTOLD, scenario={"stac_merge": True}),
+    Case("stac", "sentinel-2-l2a", url="stac_url", refuses=OFFLINE_UNTOLD, scenario={"stac_posts": False}),
     Case("earth-search", "sentinel-2-l2a"),
     Case("planetary-computer", "sentinel-2-l2a"),
     Case("geodes", "PEPS_S2_L1C", level="L1C"),
     Case("noa", "SENTINEL-2", types=("S2MSI2A",), refuses=frozenset({"relative_orbit"})),
-    Case("dhus", "SENTINEL-2", types=("S2MSI2A",), refuses=frozenset({"online"})),
+    Case("dhus", "SENTINEL-2", types=("S2MSI2A",), refuses=OFFLINE_UNTOLD),
     Case("resto", "SENTINEL-2", types=("S2MSI2A",)),
 ]
 

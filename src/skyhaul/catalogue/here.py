@@ -117,6 +117,14 @@ def restricting(query: Query) -> list[str]:
     ]
 
 
+def asks_online(query: Query) -> bool:
+    """Whether ``query`` wants what is online, or what is not."""
+    return any(
+        part.online is not None or any(each.attribute == "Online" for each in part.where)
+        for part in (query, *query.rules)
+    )
+
+
 def begins_in(interval: TimeInterval) -> Check:
     """Whether a product begins in ``interval``."""
     return lambda product: _within(product.start, interval)

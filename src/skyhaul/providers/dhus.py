@@ -16,7 +16,7 @@ from anyio import to_thread
 from skyhaul.archives import Made, Means
 from skyhaul.catalogue.dhus import parse_dhus_entity
 from skyhaul.catalogue.dhus_query import ASKED, names_text, page_request, request
-from skyhaul.catalogue.here import sorted_out
+from skyhaul.catalogue.here import asks_online, sorted_out
 from skyhaul.catalogue.opensearch import parse_dhus_search
 from skyhaul.errors import CatalogueError, ObjectOffline, SettingsError
 from skyhaul.model import Product, Query, RemoteObject, Route, TimeInterval
@@ -46,7 +46,7 @@ class Dhus:
         Raises:
             SettingsError: also for ``online``, which a DHuS says of one product at a time.
         """
-        if query.online is not None:
+        if asks_online(query):
             raise SettingsError(
                 "a DHuS cannot be asked for what is online: leave --online out (--any); what is archived is ordered"
             )

@@ -13,6 +13,7 @@ WORDS = replace(
     properties={**COMMON.properties, "platform": "platform", "published": "created", "tiles": "grid:code"},
     orders={**COMMON.orders, "published": "properties.created"},
     uri="s2:product_uri",
+    open=True,
 )
 
 PAGE_SIZE = 200

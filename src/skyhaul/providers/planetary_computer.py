@@ -33,6 +33,7 @@ WORDS = Words(
     orders={"start": "properties.datetime"},
     tile="{}",
     uri="s2:product_uri",
+    open=True,
 )
 
 PAGE_SIZE = 200

@@ -14,7 +14,7 @@ from anyio import CapacityLimiter, create_task_group, to_thread
 
 from skyhaul.archives import Made, Means
 from skyhaul.catalogue import stac_assets
-from skyhaul.catalogue.here import begins_in, restricting, sorted_out
+from skyhaul.catalogue.here import asks_online, begins_in, restricting, sorted_out
 from skyhaul.catalogue.stac import Item, Link, Read, counterpart, item_product, linked, parse_item, parse_items
 from skyhaul.catalogue.stac_search import Language, Words, search_body, search_url
 from skyhaul.errors import AccessDenied, ObjectMissing, SettingsError, SkyhaulError
@@ -138,7 +138,15 @@ class Stac:
         return LinkPaging(page_size=self._size, concurrency=self._concurrency, sorted="start" in self.words.orders)
 
     def here(self, query: Query) -> Here | None:
-        """See :class:`skyhaul.protocols.Catalogue`. Items that reach into the query's time without beginning in it are left out."""
+        """See :class:`skyhaul.protocols.Catalogue`. Items that reach into the query's time without beginning in it are left out.
+
+        Raises:
+            SettingsError: also for ``online``, which items do not say.
+        """
+        if asks_online(query) and not self.words.open:
+            raise SettingsError(
+                f"{self.name} cannot be asked for what is online, and its items do not say it: leave --online out (--any)"
+            )
         left = sorted_out(_worded(query), asked=self.words.asked(query), archive=self.name)
         if query.sensing.open:
             return left
