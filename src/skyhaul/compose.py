@@ -154,7 +154,7 @@ class Authorised:
     async def _asked(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
         request = self.exchange.open(method, url, headers=headers, body=body, bearer=self.bearer, sign=self.sign)
         async with request as answer:
-            return b"".join([chunk async for chunk in answer.chunks])
+            return await answer.read()
 
 
 def _allowance(settings: Settings, emit: Emit, meter: Meter) -> Allowance:

@@ -83,6 +83,7 @@ class Journal:
         self._connection = connection
         self._lock = anyio.Lock()
         self._waiting: list[tuple[str, Params]] = []
+        self._told = self._committed = 0
         self._news = anyio.Event()
         self._pressing = anyio.Event()
         self._run = 0
@@ -105,6 +106,7 @@ class Journal:
     def put(self, statement: str, *params: object) -> None:
         """Queue a fact. Never blocks; facts are committed in the order they came."""
         self._waiting.append((statement, params))
+        self._told += 1
         self._news.set()
 
     def slice_read(self, name: str, products: int | None, error: str | None = None) -> None:
@@ -124,10 +126,15 @@ class Journal:
         self.put("DELETE FROM spans WHERE product = ? AND path = ?", product, path)
         self.put("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, NULL, NULL, NULL)", product, path, size, etag)
 
-    def span(self, product: str, path: str, span: ByteRange) -> None:
-        """Bytes are on disk, which nothing but this fact tells. A span that begins where another did replaces it."""
+    def span(self, product: str, path: str, span: ByteRange) -> int:
+        """Bytes are on disk, which nothing but this fact tells. A span that begins where another did replaces it.
+
+        Returns:
+            its number among the facts, to wait for (:meth:`committed`).
+        """
         self.put("INSERT OR REPLACE INTO spans VALUES (?, ?, ?, ?)", product, path, span.start, span.stop)
         self._pressing.set()
+        return self._told
 
     def whole(
         self, product: str, path: str, *, size: int, etag: str | None, checksum: Checksum | None, level: str
@@ -211,17 +218,18 @@ class Journal:
             if not self._waiting:
                 return  # the event is the one that the writer waits for
             self._news, self._pressing = anyio.Event(), anyio.Event()
-            batch, self._waiting = self._waiting, []
+            batch, self._waiting, told = self._waiting, [], self._told
             with anyio.CancelScope(shield=True):  # or a batch that was taken would be lost
                 try:
                     await self.insist(partial(to_thread.run_sync, self._commit, batch))
                 except SkyhaulError:
                     self._waiting[:0] = batch  # what comes later must not be noted without what came before it
                     raise
+            self._committed = told
 
-    async def spans_committed(self) -> None:
-        """Wait until every span that was told is committed: nearly always it is."""
-        if self._pressing.is_set() or self._lock.locked():
+    async def committed(self, number: int) -> None:
+        """Wait until so many facts are committed: nearly always they are."""
+        if self._committed < number:
             await self.flush()
 
     def _commit(self, batch: Iterable[tuple[str, Params]]) -> None:

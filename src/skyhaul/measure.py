@@ -11,6 +11,7 @@ import os
 import platform
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +19,6 @@ from typing import TypeVar, TypeVarTuple
 
 import anyio
 from anyio import CapacityLimiter, to_process, to_thread
-from anyio.streams.memory import MemoryObjectReceiveStream
 
 from skyhaul.compose import Parts, composed
 from skyhaul.credentials import Credentials
@@ -26,11 +26,11 @@ from skyhaul.errors import HostBusy, ObjectMissing, SkyhaulError
 from skyhaul.events import Meter
 from skyhaul.model import ByteRange, Checksum, Product, RemoteObject
 from skyhaul.pipeline import unwrapped
-from skyhaul.protocols import Slice, Source, Wish
+from skyhaul.protocols import BATCH_BYTES, Pieces, Slice, Source, Wish
 from skyhaul.settings import Settings
 from skyhaul.sources import http
 from skyhaul.transfer.engine import WRITERS
-from skyhaul.transfer.fetch import BATCH_BYTES, PART_BYTES
+from skyhaul.transfer.fetch import PART_BYTES
 from skyhaul.transfer.sink import PartFile, writing
 
 ENOUGH = 0.95
@@ -282,27 +282,17 @@ class Bench:
                     await self._thread(_discard, file)
 
     async def _part(self, span: ByteRange | None, file: PartFile) -> None:
-        """The next batch arrives while one is written, as in a download."""
-        send, receive = anyio.create_memory_object_stream[list[bytes]](0)
-        async with receive, anyio.create_task_group() as tasks:
-            tasks.start_soon(self._write, receive, file)
-            async with send, self.source.read(self.obj, span, etag=None) as body:
-                batch: list[bytes] = []
-                async for chunk in body.chunks:
-                    batch.append(chunk)
-                    if sum(map(len, batch)) >= BATCH_BYTES:
-                        await send.send(batch)
-                        batch = []
-                if batch:
-                    await send.send(batch)
-
-    async def _write(self, batches: MemoryObjectReceiveStream[list[bytes]], file: PartFile) -> None:
+        """Each batch is written where it arrives, as in a download."""
         offset = 0
-        async with batches:
-            async for batch in batches:
-                await self._thread(file.write, offset, batch)
-                offset += sum(map(len, batch))
-                self._count += sum(map(len, batch))
+
+        def write(pieces: Pieces) -> None:
+            nonlocal offset
+            file.write(offset, pieces)
+            offset += sum(map(len, pieces))
+
+        async with self.source.read(self.obj, span, etag=None) as body, aclosing(body.pour(write)) as sizes:
+            async for size in sizes:
+                self._count += size
 
     async def _thread(self, work: Callable[[*Args], T], *args: *Args) -> T:
         return await to_thread.run_sync(work, *args, limiter=self._threads)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from skyhaul.events import Event
 from skyhaul.model import ByteRange, Product, Query, RemoteObject, Route, TimeInterval, Via
+
+BATCH_BYTES = 1 << 20
+"""What is received, written and hashed at a time: a hop to a thread costs about 50 µs. A kill costs what is written and not yet noted: two
+batches of each stream."""
+
+Pieces = Sequence[bytes | memoryview]
+Take = Callable[[Pieces], None]
+"""Takes what has come of a body. Where more than a batch may come it is called on a thread, may block, and the memory is used again."""
+
+Pour = Callable[[Take], AsyncGenerator[int, None]]
+"""Gives a body to who takes it, a batch at the most at a time: how many bytes each time, once they are taken. What has come is given also
+where the body breaks off, before that is raised."""
 
 Emit = Callable[[Event], None]
 """Tell the observers. Never blocks, never fails a transfer."""
@@ -194,7 +206,7 @@ class Body:
     ranged: bool
     total: int | None
     etag: str | None
-    chunks: AsyncIterator[bytes]
+    pour: Pour
     media_type: str = ""
 
 
@@ -209,10 +221,10 @@ class Source(Protocol):
     def read(
         self, obj: RemoteObject, span: ByteRange | None, *, etag: str | None, turn: Turn | None = None
     ) -> AbstractAsyncContextManager[Body]:
-        """Open ``span`` of ``obj`` (all of it for ``None``) as a stream of chunks. Nothing is asked for before ``turn`` comes.
+        """Open ``span`` of ``obj`` (all of it for ``None``), to be poured. Nothing is asked for before ``turn`` comes.
 
         With an ``etag`` only that version is served. Leaving the context gives the connection back, read to the end or
-        not. A host that does not serve ranges answers with ``Body.start == 0``: the caller must look.
+        not. A host that does not serve ranges answers with a body that is not ``ranged``: the caller must look.
 
         Raises:
             ObjectChanged: the object is another one by now.
@@ -248,7 +260,14 @@ class Answer:
     status: int
     url: str
     headers: Mapping[str, str]
-    chunks: AsyncIterator[bytes]
+    pour: Pour
+
+    async def read(self) -> bytes:
+        """All of the body, of one that is not large."""
+        pieces: list[bytes | memoryview] = []
+        async for _ in self.pour(pieces.extend):
+            pass
+        return b"".join(pieces)
 
 
 Turn = Callable[[], Awaitable[object]]
@@ -271,8 +290,11 @@ class Exchange(Protocol):
         bearer: bool = False,
         sign: Sign | None = None,
         turn: Turn | None = None,
+        large: bool = False,
     ) -> AbstractAsyncContextManager[Answer]:
         """Send one request and hand over a successful answer; leaving the context gives the connection back.
+
+        A ``large`` answer is more than a batch, or may be: it is taken on threads.
 
         ``bearer`` adds the account's token, to the provider's own hosts only, also after a redirect. Nothing is sent before ``turn`` comes;
         each request that this one leads to awaits it.

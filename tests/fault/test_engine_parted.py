@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from skyhaul.model import Verified
-from skyhaul.transfer import checksum, fetch
+from skyhaul.transfer import checksum, engine
 from support.engines import BODY, CHUNKS, image, memory, run, small_world
 from support.scripted import Strike
 
@@ -57,14 +57,14 @@ async def test_parts_prove_the_bytes(tmp_path, part_bytes, connections):
 
 
 async def test_a_small_object_is_proved_in_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(fetch, "BATCH_BYTES", len(BODY))
+    monkeypatch.setattr(engine, "BATCH_BYTES", len(BODY))
     obj = parted()
     assert await settled(tmp_path, obj, source_of(obj)) == ("etag", BODY)
 
 
-@pytest.mark.parametrize("batch_bytes", [fetch.BATCH_BYTES, 20])
+@pytest.mark.parametrize("batch_bytes", [engine.BATCH_BYTES, 20])
 async def test_a_flipped_byte_is_not_proved(tmp_path, monkeypatch, batch_bytes):
-    monkeypatch.setattr(fetch, "BATCH_BYTES", batch_bytes)
+    monkeypatch.setattr(engine, "BATCH_BYTES", batch_bytes)
     obj, wrong = parted(), BODY[:-1] + bytes([BODY[-1] ^ 1])
     level, body = await settled(tmp_path, obj, source_of(obj, always=Strike(served=wrong)))
     assert (level, body) == ("length", wrong)

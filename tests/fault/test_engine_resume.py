@@ -140,7 +140,7 @@ async def test_a_part_that_was_damaged_is_caught_and_fetched_again(tmp_path, at)
 
 
 async def test_damage_at_the_seam_is_caught_without_a_digest(tmp_path):
-    [span] = await interrupted(tmp_path, image(digest=None), 150)
+    [span] = await interrupted(tmp_path, image(digest=None), 70)
     async with run(tmp_path, memory()) as lab:
         part = bytearray(lab.part(image()).read_bytes())
         part[span.stop - 1] ^= 1

@@ -9,9 +9,9 @@ import pytest
 
 from skyhaul import limits
 from skyhaul.model import Checksum, Failed, RemoteObject, Verified
-from skyhaul.sources import http
+from skyhaul.sources import http, ranged, threaded
 from skyhaul.sources.ranged import RangedSource
-from skyhaul.transfer import fetch
+from skyhaul.transfer import engine, fetch
 from support.engines import run
 from support.scripted import Reply, busy, md5, redirect, scripted
 
@@ -24,7 +24,8 @@ PAGE = Reply(status=200, headers={"Content-Type": "text/html"}, body=b"<html>ple
 
 @pytest.fixture
 def small_parts(monkeypatch):
-    monkeypatch.setattr(fetch, "BATCH_BYTES", 30_000)
+    for module in (engine, ranged, threaded):
+        monkeypatch.setattr(module, "BATCH_BYTES", 30_000)
     monkeypatch.setattr(fetch, "PART_BYTES", PART)
     monkeypatch.setattr(fetch, "SEAM_BYTES", 5_000)
     monkeypatch.setattr(fetch, "PROGRESS_BYTES", 40_000)

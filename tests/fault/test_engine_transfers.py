@@ -22,7 +22,7 @@ from skyhaul.errors import (
 )
 from skyhaul.events import TransferFinished, TransferStarted
 from skyhaul.model import ByteRange, Checksum, Failed, Verified
-from skyhaul.transfer import fetch
+from skyhaul.transfer import engine
 from support.engines import BATCH, BODY, CHUNKS, DIGEST, PART, SEAM, image, memory, run, small_world
 from support.scripted import MemorySource, Strike, md5
 
@@ -423,7 +423,7 @@ async def test_versions_that_nothing_pins_are_never_joined(tmp_path, connections
 
 async def test_a_small_object_that_no_digest_proves_begins_anew_when_it_breaks(tmp_path, monkeypatch):
     """What stands at the cut would not be looked at."""
-    monkeypatch.setattr(fetch, "BATCH_BYTES", len(BODY))
+    monkeypatch.setattr(engine, "BATCH_BYTES", len(BODY))
     source = memory(strikes=[Strike(error=LOST, after=5)])
     async with run(tmp_path, source) as lab:
         assert kept(lab, image(digest=None), await lab.carry_out(image(digest=None)))

@@ -18,7 +18,7 @@ from skyhaul.journal import Journal
 from skyhaul.limits import Allowance
 from skyhaul.model import Checksum, Outcome, RemoteObject
 from skyhaul.retry import RetryPolicy
-from skyhaul.transfer import fetch
+from skyhaul.transfer import engine, fetch
 from skyhaul.transfer.engine import Engine, Transfer
 from skyhaul.transfer.space import Space
 from support.scripted import MemorySource, md5
@@ -35,7 +35,7 @@ DIGEST = Checksum(algorithm="MD5", value=md5(BODY), origin="manifest")
 @pytest.fixture
 def small_world(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches, parts and seams of a few bytes; hosts that are busy are asked again at once."""
-    monkeypatch.setattr(fetch, "BATCH_BYTES", BATCH)
+    monkeypatch.setattr(engine, "BATCH_BYTES", BATCH)
     monkeypatch.setattr(fetch, "PART_BYTES", PART)
     monkeypatch.setattr(fetch, "SEAM_BYTES", SEAM)
     monkeypatch.setattr(fetch, "PROGRESS_BYTES", PROGRESS)

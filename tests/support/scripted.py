@@ -22,6 +22,7 @@ from skyhaul.errors import SkyhaulError
 from skyhaul.model import ByteRange, RemoteObject, Route
 from skyhaul.protocols import Answer, Body, Turn
 from skyhaul.sources.ranged import body_of
+from support.pouring import pouring
 
 LINGER_NOT = struct.pack("ii", 1, 0)
 
@@ -123,6 +124,8 @@ class Seen:
     target: str
     headers: Mapping[str, str]
     body: bytes
+    port: int
+    """Of the client: another for each connection."""
 
 
 class Scripted:
@@ -149,7 +152,8 @@ class Scripted:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
         target = request.raw_path if request.raw_path.startswith("http") else request.path_qs
-        self.seen.append(Seen(request.method, target, headers, await request.read()))
+        port = request.get_extra_info("peername")[1]
+        self.seen.append(Seen(request.method, target, headers, await request.read(), port))
         thing = self.things.get(request.path)
         if thing is None:
             return web.Response(status=404, text="nothing here")
@@ -283,7 +287,7 @@ class MemorySource:
             headers["content-length"] = str(len(body))
         status = 206 if "content-range" in headers else 200
         return Answer(
-            status=status, url=obj.location, headers=headers, chunks=self._chunks(body + strike.beyond, strike)
+            status=status, url=obj.location, headers=headers, pour=pouring(self._chunks(body + strike.beyond, strike))
         )
 
     async def _chunks(self, body: bytes, strike: Strike) -> AsyncIterator[bytes]:

@@ -14,6 +14,7 @@ from skyhaul.errors import ConnectionLost, HostBusy
 from skyhaul.measure import Bench, Figures, Point, Setup, Sweep, chosen, disk_rate, limit, machine, shared, spans
 from skyhaul.model import ByteRange, RemoteObject
 from skyhaul.protocols import Body
+from support.pouring import pouring
 
 PART = 64 << 20
 
@@ -77,7 +78,7 @@ class Scripted:
         self.most = max(self.most, self.open)
         try:
             yield Body(
-                ranged=span is not None, total=obj.size, etag=None, chunks=self._chunks(span, obj), media_type=""
+                ranged=span is not None, total=obj.size, etag=None, pour=pouring(self._chunks(span, obj)), media_type=""
             )
         finally:
             self.open -= 1

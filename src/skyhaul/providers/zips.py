@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import PurePosixPath
 
 import msgspec
@@ -21,7 +22,7 @@ from skyhaul.errors import (
     SettingsError,
 )
 from skyhaul.model import ByteRange, Product, RemoteObject, Route
-from skyhaul.protocols import Body, Expected, Source, Turn, Wish
+from skyhaul.protocols import Body, Expected, Pieces, Source, Take, Turn, Wish
 from skyhaul.providers.routes import Road, seconds_as_zip, single
 from skyhaul.sources.replies import error_of, says
 
@@ -80,7 +81,12 @@ async def ask_for(obj: RemoteObject, sources: Mapping[Route, Source]) -> bool:
         raise AccessDenied("ordering needs an account")
     try:
         # Two bytes rather than one: a DHuS fails at bytes=0-0.
-        async with source.read(obj, ByteRange(start=0, stop=2), etag=None):
+        async with (
+            source.read(obj, ByteRange(start=0, stop=2), etag=None) as body,
+            aclosing(body.pour(lambda _: None)) as sizes,
+        ):
+            async for _ in sizes:
+                break  # whoever serves its beginning has it
             return True
     except ObjectOffline:
         return False
@@ -125,13 +131,38 @@ class Genuine:
         # What is none of the product is told apart here, whatever its type and length.
         asked = replace(obj, archive=False, size=None)
         async with self.source.read(asked, span, etag=etag, turn=turn) as body:
-            # Who serves a part of a file has the file.
-            head = b"" if body.ranged else await _head(body.chunks, obj.path)
-            if not (body.ranged or _is_product(obj.path, head)):
-                raise self._meant(obj, body.media_type, head, ordering=span is not None)
-            if body.total is not None and obj.size is not None and body.total != obj.size:
-                raise ObjectChanged(f"{obj.path}: it has {body.total} bytes where {obj.size} were announced")
-            yield replace(body, chunks=_after(head, body.chunks))
+            if body.ranged:  # who serves a part of a file has the file
+                _check_size(obj, body)
+                yield body
+            else:
+                yield replace(body, pour=partial(self._pour, obj, body, ordering=span is not None))
+
+    async def _pour(self, obj: RemoteObject, body: Body, take: Take, *, ordering: bool) -> AsyncGenerator[int, None]:
+        """Give a body to who takes it, once it has begun as a product does."""
+        head, told = b"", False
+
+        def taken(pieces: Pieces) -> None:
+            nonlocal head, told
+            if told:
+                take(pieces)
+                return
+            head += b"".join(pieces)
+            told = _is_product(obj.path, head)
+            if told:
+                _check_size(obj, body)
+                take([head])
+            elif len(head) >= WORDS_BYTES:
+                raise self._meant(obj, body.media_type, head, ordering=ordering)
+
+        held = 0
+        async with aclosing(body.pour(taken)) as sizes:
+            async for size in sizes:
+                held += size
+                if told:
+                    yield held
+                    held = 0
+        if not told:
+            raise self._meant(obj, body.media_type, head, ordering=ordering)
 
     def _meant(self, obj: RemoteObject, media_type: str, answer: bytes, *, ordering: bool) -> RemoteError:
         """What the archive means by an answer that is no product."""
@@ -168,21 +199,9 @@ def _is_product(path: str, head: bytes) -> bool:
     return len(head) >= WORDS_BYTES
 
 
-async def _head(chunks: AsyncIterator[bytes], path: str) -> bytes:
-    """What tells a product from something else: the first chunks, until there is enough."""
-    head = b""
-    async for chunk in chunks:
-        head += chunk
-        if len(head) >= WORDS_BYTES or _is_product(path, head):
-            break
-    return head
-
-
-async def _after(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    if head:
-        yield head
-    async for chunk in chunks:
-        yield chunk
+def _check_size(obj: RemoteObject, body: Body) -> None:
+    if body.total is not None and obj.size is not None and body.total != obj.size:
+        raise ObjectChanged(f"{obj.path}: it has {body.total} bytes where {obj.size} were announced")
 
 
 def genuine(sources: Mapping[Route, Source], *, tape: bool = False) -> Mapping[Route, Source]:

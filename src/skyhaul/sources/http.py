@@ -1,4 +1,4 @@
-"""The one HTTP engine: requests, redirects followed by hand, errors mapped. Home of aiohttp.
+"""The one HTTP engine: requests, redirects followed by hand, tokens, errors. How requests travel is the business of its wires.
 
 TLS is always verified (``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` add roots), proxy variables are honoured, there is no total
 timeout: a healthy slow transfer may last for hours, a silent one is given up after ``stall_s``.
@@ -6,40 +6,34 @@ timeout: a healthy slow transfer may last for hours, a silent one is given up af
 
 from __future__ import annotations
 
-import os
-import ssl
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import Literal, Protocol
+from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
-import aiohttp
 import anyio
-from yarl import URL
 
 from skyhaul.archives import ANYONE, Account
 from skyhaul.discreet import without_secrets
 from skyhaul.errors import (
     AccessDenied,
-    ConnectionLost,
     HostBusy,
-    HostUnreachable,
-    HostUntrusted,
     RequestRefused,
     SettingsError,
     TokenRefused,
 )
 from skyhaul.protocols import Answer, Sign, Turn
+from skyhaul.sources.looped import looped
 from skyhaul.sources.replies import error_of
-from skyhaul.version import __version__
+from skyhaul.sources.threaded import Threaded
+from skyhaul.sources.wire import Request, Response, Wire, place
 
 REDIRECTS_MAX = 8
 ERROR_BODY_BYTES = 16_384
-READ_BUFFER_BYTES = 1 << 18
 SIGNED_FOR_S = 60.0
 """S3 takes a signature for a quarter of an hour; a turn may be longer in coming."""
 
@@ -70,22 +64,31 @@ class _Ask:
     sign: Sign | None = field(default=None, repr=False)
     turn: Turn | None = field(default=None, repr=False)
     tokens: Tokens | None = field(default=None, repr=False)
+    large: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wires:
+    """The ways in which requests travel: small ones, and those with large bodies."""
+
+    small: Wire
+    large: Wire
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reply:
     """An answer, what was asked, and the token that the host was shown for it."""
 
-    response: aiohttp.ClientResponse
+    response: Response
     ask: _Ask
     token: str | None = field(repr=False)
 
 
 class Http:
-    """Sessions of one run towards all hosts.
+    """Connections of one run to all hosts.
 
     Args:
-        session: opened by :func:`opened`; closed there too.
+        wires: opened by :func:`opened`; closed there too.
         tokens: gives the Bearer token; ``None`` for archives that need none.
         trusted: ``host:port`` of the provider's own services, the only ones that the token is sent to.
         account: whose variables an error names where a host refuses what was shown to it.
@@ -96,14 +99,14 @@ class Http:
 
     def __init__(
         self,
-        session: aiohttp.ClientSession,
+        wires: Wires,
         *,
         tokens: Tokens | None = None,
         trusted: frozenset[str] = frozenset(),
         account: Account = ANYONE,
         secrets: Sequence[str] = (),
     ) -> None:
-        self._session = session
+        self._wires = wires
         self._tokens = tokens
         self._trusted = trusted
         self._account = account
@@ -115,13 +118,13 @@ class Http:
     def with_tokens(self, tokens: Tokens, trusted: frozenset[str]) -> Http:
         """The same connections, with a token for the hosts that are trusted."""
         return self._alike(
-            Http(self._session, tokens=tokens, trusted=trusted, account=self._account, secrets=self._secrets)
+            Http(self._wires, tokens=tokens, trusted=trusted, account=self._account, secrets=self._secrets)
         )
 
     def of(self, account: Account, secrets: Sequence[str] = ()) -> Http:
         """The same connections, for requests that show what ``account`` takes: ``secrets``, and tokens for them."""
         return self._alike(
-            Http(self._session, tokens=self._tokens, trusted=self._trusted, account=account, secrets=secrets)
+            Http(self._wires, tokens=self._tokens, trusted=self._trusted, account=account, secrets=secrets)
         )
 
     def _alike(self, other: Http) -> Http:
@@ -151,35 +154,39 @@ class Http:
         bearer: bool = False,
         sign: Sign | None = None,
         turn: Turn | None = None,
+        large: bool = False,
     ) -> AsyncIterator[Answer]:
         """See :class:`skyhaul.protocols.Exchange`. A token that is refused is renewed once."""
         _check_url(url)
         tokens = self._tokens if bearer else None
-        reply = await self._authorised(
-            _Ask(method=method, url=url, headers=headers or {}, body=body, sign=sign, turn=turn, tokens=tokens)
+        ask = _Ask(
+            method=method,
+            url=url,
+            headers=headers or {},
+            body=body,
+            sign=sign,
+            turn=turn,
+            tokens=tokens,
+            large=large,
         )
+        reply = await self._authorised(ask)
         response = reply.response
         try:
             if response.status not in GOOD:
                 raise await self._error(reply)
-            yield Answer(
-                status=response.status,
-                url=str(response.url),
-                headers=_lower(response.headers),
-                chunks=self._chunks(response),
-            )
+            yield Answer(status=response.status, url=response.url, headers=response.headers, pour=response.pour)
         finally:
-            _give_back(response)
+            response.give_back()
 
     async def get(self, url: str, *, bearer: bool = False) -> bytes:
         """The whole body of a GET."""
         async with self.open("GET", url, headers={"Accept": "application/json"}, bearer=bearer) as answer:
-            return b"".join([chunk async for chunk in answer.chunks])
+            return await answer.read()
 
     async def post(self, url: str, body: bytes, media_type: str) -> bytes:
         """The whole body of the answer to a POST."""
         async with self.open("POST", url, headers={"Content-Type": media_type}, body=body) as answer:
-            return b"".join([chunk async for chunk in answer.chunks])
+            return await answer.read()
 
     async def _authorised(self, ask: _Ask) -> _Reply:
         reply = await self._follow(ask)
@@ -188,7 +195,7 @@ class Http:
         try:
             error = await self._error(reply)
         finally:
-            _give_back(reply.response)
+            reply.response.give_back()
         if not isinstance(error, TokenRefused):
             raise error
         ask.tokens.refused(reply.token)
@@ -199,10 +206,10 @@ class Http:
         while True:
             token = await self._token(ask)
             response = await self._once(ask, token)
-            if response.status not in REDIRECTS or "Location" not in response.headers:
+            if response.status not in REDIRECTS or "location" not in response.headers:
                 return _Reply(response=response, ask=ask, token=token)
-            response.close()
-            target = _redirected(ask.url, response.headers["Location"], seen)
+            response.give_back()
+            target = _redirected(ask.url, response.headers["location"], seen)
             _check_discreet(ask, target)
             seen.add(target)
             # RFC 9110 turns a POST into a GET on 303 alone; CDSE bursts must stay POST across a 301.
@@ -219,85 +226,47 @@ class Http:
             await ask.turn()  # which may be long in coming: longer than a token lasts
         return await ask.tokens.token()
 
-    async def _once(self, ask: _Ask, token: str | None) -> aiohttp.ClientResponse:
+    async def _once(self, ask: _Ask, token: str | None) -> Response:
         headers = dict(ask.headers)
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
-        proxy = self._proxies.of(ask.url)
-        host = _place(ask.url)
+        host = place(ask.url)
         signed_s = time.monotonic()
 
-        async def in_turn(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        async def ready() -> Mapping[str, str] | None:
             if ask.turn is not None:
                 await ask.turn()
             if (quiet_s := self._quiet_until.get(host, 0.0) - time.monotonic()) > 0:
                 await anyio.sleep(quiet_s)
-            if ask.sign is not None and time.monotonic() - signed_s > SIGNED_FOR_S:
-                request.headers.update(ask.sign(ask.method, ask.url, headers))
-            return await send(request)
+            stale = ask.sign is not None and time.monotonic() - signed_s > SIGNED_FOR_S
+            return ask.sign(ask.method, ask.url, headers) if ask.sign is not None and stale else None
 
-        with self._mapping(ask.url):
-            response = await self._session.request(
-                ask.method,
-                URL(ask.url, encoded=True),
-                headers=ask.sign(ask.method, ask.url, headers) if ask.sign else headers,
-                data=ask.body,
-                allow_redirects=False,
-                proxy=proxy,
-                middlewares=(
-                    in_turn,
-                ),  # all is made ready before: between two objects of a stream a millisecond is a twentieth
-            )
+        request = Request(
+            method=ask.method,
+            url=ask.url,
+            headers=ask.sign(ask.method, ask.url, headers) if ask.sign else headers,
+            body=ask.body,
+            large=ask.large,
+            proxy=self._proxies.of(ask.url),
+            known=host in self._answered,
+        )
+        past = ask.large and request.proxy is None
+        response = await (self._wires.large if past else self._wires.small).send(request, ready)
+        if past and response.headers.get("content-encoding", "identity") != "identity":
+            response.give_back()
+            response = await self._wires.small.send(request, ready)  # which decodes what nobody asked to be encoded
         self._answered.add(host)
         return response
-
-    async def _chunks(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-        with self._mapping(str(response.url)):
-            async for chunk in response.content.iter_any():
-                yield chunk
 
     async def _error(self, reply: _Reply) -> Exception:
         """The error of an unsuccessful answer; reads a little of its body."""
         response = reply.response
-        with self._mapping(str(response.url)):
-            body = await response.content.read(ERROR_BODY_BYTES)
+        body = await response.first(ERROR_BODY_BYTES)
         shown = self._account if _signed(reply.ask) else None
-        error = error_of(
-            response.status, str(response.url), _lower(response.headers), body, shown=shown, secrets=self._secrets
-        )
+        error = error_of(response.status, response.url, response.headers, body, shown=shown, secrets=self._secrets)
         if isinstance(error, HostBusy) and error.retry_after_s:
-            self._quiet_until[response.url.raw_authority.rpartition("@")[2]] = time.monotonic() + error.retry_after_s
+            self._quiet_until[place(response.url)] = time.monotonic() + error.retry_after_s
         return error
-
-    @contextmanager
-    def _mapping(self, url: str) -> Iterator[None]:
-        """Turn what the library raises while it asks ``url`` into our errors."""
-        try:
-            yield
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise self._mapped(error, _place(url)) from error
-
-    def _mapped(self, error: Exception, host: str) -> Exception:
-        match error:
-            case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | ssl.SSLError():
-                reason = getattr(error, "certificate_error", error)
-                return HostUntrusted(
-                    f"the TLS certificate of {host} does not verify ({reason}): set SSL_CERT_FILE to the roots that sign it"
-                )
-            case aiohttp.ClientProxyConnectionError():
-                return HostUnreachable(
-                    f"the proxy for {host} does not answer: check HTTPS_PROXY", known=host in self._answered
-                )
-            case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
-                why = without_secrets(str(getattr(error, "os_error", None) or "no answer in time"))
-                return HostUnreachable(
-                    f"{host} cannot be reached ({why}): check the network, the proxy variables and the provider's URLs",
-                    known=host in self._answered,
-                )
-            case TimeoutError():
-                return ConnectionLost(f"{host}: nothing heard for too long")
-            case _:
-                return ConnectionLost(f"{host}: the connection broke ({type(error).__name__})")
 
 
 def _check_url(url: str) -> None:
@@ -328,30 +297,16 @@ def _redirected(url: str, location: str, seen: set[str]) -> str:
 
 def _check_discreet(ask: _Ask, target: str) -> None:
     """Refuse to take to another host what was meant for the first: a login, or a signature that names a key."""
-    here, there = _place(ask.url), _place(target)
+    here, there = place(ask.url), place(target)
     if urlsplit(ask.url).netloc != urlsplit(target).netloc and (
         ask.sign is not None or ask.headers.get("Content-Type") == _FORM
     ):
         raise AccessDenied(f"{here} redirects to {there}, which is not told the credentials: check the provider's URLs")
 
 
-def _place(url: str) -> str:
-    """Host and port: what stands before them is nobody's business."""
-    return urlsplit(url).netloc.rpartition("@")[2]
-
-
 def _signed(ask: _Ask) -> bool:
     """Whether keys of the account went along: some are shown to the archive's own hosts alone."""
     return ask.sign is not None and ask.sign(ask.method, ask.url, ask.headers) != ask.headers
-
-
-def _give_back(response: aiohttp.ClientResponse) -> None:
-    # A connection with unread bytes cannot be used again.
-    response.release() if response.content.at_eof() else response.close()
-
-
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
 
 
 class Proxies:
@@ -385,23 +340,9 @@ def _usable(proxy: str) -> str:
     return url
 
 
-def _verified() -> ssl.SSLContext | Literal[True]:
-    """By which roots hosts are verified: those that aiohttp read when it was imported, which takes as long as a request, or the user's."""
-    named = os.environ.keys() & {"SSL_CERT_FILE", "SSL_CERT_DIR"}
-    return ssl.create_default_context() if named else True
-
-
 @asynccontextmanager
 async def opened(*, stall_s: float = 60.0, connect_s: float = 20.0) -> AsyncIterator[Http]:
     """An HTTP engine that lasts as long as the context."""
-    connector = aiohttp.TCPConnector(limit=0, ssl=_verified(), ttl_dns_cache=60)
-    session = aiohttp.ClientSession(
-        connector=connector,
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_s, sock_read=stall_s),
-        headers={"User-Agent": f"skyhaul/{__version__}"},
-        auto_decompress=True,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        read_bufsize=READ_BUFFER_BYTES,
-    )
-    async with session:
-        yield Http(session)
+    with closing(Threaded(stall_s=stall_s, connect_s=connect_s)) as large:
+        async with looped(stall_s=stall_s, connect_s=connect_s) as small:
+            yield Http(Wires(small=small, large=large))

@@ -11,7 +11,7 @@ from anyio import to_thread
 
 from skyhaul.errors import ConnectionLost, ObjectChanged
 from skyhaul.model import ByteRange, RemoteObject, Route
-from skyhaul.protocols import Answer, Body, Exchange, Sign, Turn
+from skyhaul.protocols import BATCH_BYTES, Answer, Body, Exchange, Sign, Turn
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _PAGES = ("text/html", "application/json", "application/problem+json")
@@ -51,8 +51,15 @@ class RangedSource:
             headers["Range"] = span.header()
         if etag is not None and span is not None:
             headers["If-Match"] = f'"{etag}"'
+        size = obj.size if span is None else len(span)
         request = self._exchange.open(
-            "GET", obj.location, headers=headers, bearer=self._bearer, sign=self._sign, turn=turn
+            "GET",
+            obj.location,
+            headers=headers,
+            bearer=self._bearer,
+            sign=self._sign,
+            turn=turn,
+            large=size is None or size > BATCH_BYTES,
         )
         async with request as answer:
             yield body_of(answer, obj, span, etag)
@@ -74,7 +81,7 @@ def body_of(answer: Answer, obj: RemoteObject, span: ByteRange | None, etag: str
         raise ConnectionLost(f"{obj.path}: a page of type {media_type} came in its place")
     if total is not None and obj.size is not None and total != obj.size:
         raise ObjectChanged(f"{obj.path}: it has {total} bytes where {obj.size} were announced")
-    return Body(ranged=ranged, total=total, etag=served_etag, chunks=answer.chunks, media_type=media_type)
+    return Body(ranged=ranged, total=total, etag=served_etag, pour=answer.pour, media_type=media_type)
 
 
 def _extent(answer: Answer, obj: RemoteObject, span: ByteRange | None) -> tuple[bool, int | None]:

@@ -93,7 +93,7 @@ class S3:
         await to_thread.run_sync(self.prepare)
         ordered = urlencode(sorted(query.items()), quote_via=quote, safe="-_.~")
         async with self._exchange.open("GET", f"{self._endpoint}/{bucket}?{ordered}", sign=self.sign) as answer:
-            body = b"".join([chunk async for chunk in answer.chunks])
+            body = await answer.read()
         return parse_listing(body, host=urlsplit(self._endpoint).hostname or "the host")
 
 

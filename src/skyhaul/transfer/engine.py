@@ -20,7 +20,7 @@ from skyhaul.events import Flow, Meter, TransferFinished, TransferStarted
 from skyhaul.journal import Journal, KnownFile
 from skyhaul.limits import Allowance
 from skyhaul.model import ByteRange, Checksum, Failed, Outcome, RemoteObject, Route, Verified
-from skyhaul.protocols import Emit, Source
+from skyhaul.protocols import BATCH_BYTES, Emit, Source
 from skyhaul.retry import RetryPolicy
 from skyhaul.transfer import checksum as digests
 from skyhaul.transfer import fetch
@@ -227,7 +227,7 @@ class Engine:
                 space=self._space,
                 threads=self._threads,
                 note=lambda span: self._journal.span(transfer.product, obj.path, span),
-                noted=self._journal.spans_committed,
+                noted=self._journal.committed,
                 file=file,
                 seams=transfer.checksum is None,
             )
@@ -250,7 +250,7 @@ class Engine:
 def _small(transfer: Transfer) -> bool:
     """Whether the object is no more than a batch, and nobody follows it or goes on with what is there of it."""
     size = transfer.obj.size
-    return size is not None and size <= fetch.BATCH_BYTES and transfer.follower is None and not _resumable(transfer)
+    return size is not None and size <= BATCH_BYTES and transfer.follower is None and not _resumable(transfer)
 
 
 def _resumable(transfer: Transfer) -> tuple[ByteRange, ...]:

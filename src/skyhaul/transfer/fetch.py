@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TypeVar, TypeVarTuple
 
 import anyio
 from anyio import CapacityLimiter, to_thread
-from anyio.streams.memory import MemoryObjectReceiveStream
 
-from skyhaul.errors import ConnectionLost, ObjectChanged, SkyhaulError
+from skyhaul.errors import ConnectionLost, DiskFull, ObjectChanged, SkyhaulError
+from skyhaul.forecast import Stream
 from skyhaul.model import ByteRange, RemoteObject
-from skyhaul.protocols import Body
+from skyhaul.protocols import Body, Pieces, Take
 from skyhaul.transfer import parts
 from skyhaul.transfer.reader import Reader
 from skyhaul.transfer.sink import PartFile
 from skyhaul.transfer.space import Space
-
-BATCH_BYTES = 1 << 19
-"""What is written and hashed at a time: a hop to a thread costs about 50 µs. A kill costs what is written and not yet noted, and what
-waits to be written: two batches of each stream."""
 
 PART_BYTES = 64 << 20
 SEAM_BYTES = 64 << 10
 PROGRESS_BYTES = 1 << 20
 """An attempt that got this far does not count against the patience: a long object may break often."""
 
-Batch = list[bytes]
-Admit = Callable[[Body], AsyncIterator[bytes]]
-"""Looks at an answer and says which of its chunks to write, or raises what is wrong with it."""
+Admit = Callable[[Body, Take], Take]
+"""Looks at an answer and says what to take of it, or raises what is wrong with it."""
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
@@ -40,10 +34,16 @@ Args = TypeVarTuple("Args")
 
 @dataclass(slots=True)
 class _Cursor:
-    """Where a stream is written: from ``start``, up to ``position`` by now."""
+    """Where a stream is written: from ``start``, up to ``position`` by now, of which others know up to ``told``.
+
+    Writing kept a thread busy for ``busy_s`` seconds that nobody has counted yet. ``noted`` is the number of its last span.
+    """
 
     start: int
     position: int
+    told: int
+    busy_s: float = 0.0
+    noted: int = 0
 
 
 class _RangesIgnoredError(Exception):
@@ -54,14 +54,15 @@ class _RangesIgnoredError(Exception):
 class Fetch:
     """One object being fetched.
 
-    ``note`` is told of each span that reached the disk, ``noted`` waits until it is committed; ``seams`` asks for re-reading at cuts.
+    ``note`` is told of each span that reached the disk and numbers it, ``noted`` waits until that number is committed; ``seams`` asks for
+    re-reading at cuts.
     """
 
     reader: Reader
     space: Space
     threads: CapacityLimiter
-    note: Callable[[ByteRange], None]
-    noted: Callable[[], Awaitable[None]]
+    note: Callable[[ByteRange], int]
+    noted: Callable[[int], Awaitable[None]]
     file: PartFile
     seams: bool
     early: list[tuple[ByteRange, bytes]] = field(default_factory=list)
@@ -96,13 +97,13 @@ class Fetch:
             self.reader.meter.refetched_bytes += self.reader.flow.done
             self.reader.flow.done = 0
             await self._thread(self.file.restart)
-        cursor = _Cursor(start=0, position=0)
+        cursor = _Cursor(start=0, position=0, told=0)
         expected = self.obj.size
 
-        def admit(body: Body) -> AsyncIterator[bytes]:
+        def admit(body: Body, take: Take) -> Take:
             nonlocal expected
             expected = self.reader.flow.size = body.total if body.total is not None else expected
-            return self.reader.within(expected, body.chunks)
+            return self.reader.within(expected, take)
 
         await self._pour(None, cursor, admit)
         if expected is not None and cursor.position != expected:
@@ -130,10 +131,10 @@ class Fetch:
         if failures:
             raise failures[0]
         for seam, theirs in self.early:
-            await self._compare(seam, theirs)
+            await self._thread(self._compare, seam, theirs)
 
     async def _part(self, span: ByteRange, size: int) -> None:
-        cursor = _Cursor(start=span.start, position=span.start)
+        cursor = _Cursor(start=span.start, position=span.start, told=span.start)
 
         async def once() -> None:
             begun = cursor.position
@@ -152,10 +153,11 @@ class Fetch:
         begin = seam.start if seam else cursor.position
         span = None if begin == 0 and stop == size else ByteRange(start=begin, stop=stop)
 
-        def admit(body: Body) -> AsyncIterator[bytes]:
+        def admit(body: Body, take: Take) -> Take:
             if span is not None and not body.ranged:
                 raise _RangesIgnoredError
-            return self.reader.within(stop - cursor.position, self._beyond(seam, body.chunks) if seam else body.chunks)
+            take = self.reader.within(stop - cursor.position, take)
+            return self._beyond(seam, take) if seam else take
 
         await self._pour(span, cursor, admit)
         if cursor.position != stop:
@@ -167,91 +169,81 @@ class Fetch:
             return None
         return ByteRange(start=max(0, position - SEAM_BYTES), stop=position)
 
-    async def _beyond(self, seam: ByteRange, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """``chunks`` without the bytes of the seam, once they have proved to be those on disk, or are kept until others have come."""
+    def _beyond(self, seam: ByteRange, take: Take) -> Take:
+        """``take`` without the bytes of the seam, once they have proved to be those on disk, or are kept until others have come."""
         theirs = b""
-        async for chunk in chunks:
-            if len(theirs) >= len(seam):
-                yield chunk
-                continue
-            theirs += chunk
-            if len(theirs) >= len(seam):
-                if any(span.start <= seam.start and seam.stop <= span.stop for span in self.file.done):
-                    await self._compare(seam, theirs[: len(seam)])
-                else:
-                    self.early.append((seam, theirs[: len(seam)]))
-                self.reader.ledger.fetched += len(seam)
-                self.reader.meter.received_bytes += len(seam)
-                self.reader.meter.refetched_bytes += len(seam)
-                if len(theirs) > len(seam):
-                    yield theirs[len(seam) :]
 
-    async def _compare(self, seam: ByteRange, theirs: bytes) -> None:
-        if await self._thread(self.file.read, seam) != theirs:
+        def taken(pieces: Pieces) -> None:
+            nonlocal theirs
+            if len(theirs) >= len(seam):
+                take(pieces)
+                return
+            theirs += b"".join(pieces)
+            if len(theirs) < len(seam):
+                return
+            beyond, theirs = theirs[len(seam) :], theirs[: len(seam)]
+            if any(span.start <= seam.start and seam.stop <= span.stop for span in self.file.done):
+                self._compare(seam, theirs)
+            else:
+                self.early.append((seam, theirs))
+            if beyond:
+                take([beyond])
+
+        return taken
+
+    def _compare(self, seam: ByteRange, theirs: bytes) -> None:
+        if self.file.read(seam) != theirs:
             raise ObjectChanged(f"{self.obj.path}: the bytes before {seam.stop} are not those on disk")
 
     # one stream
 
     async def _pour(self, span: ByteRange | None, cursor: _Cursor, admit: Admit) -> None:
-        """Read ``span`` and write it at the cursor, which moves as bytes reach the disk.
+        """Read ``span`` and write it at the cursor, which moves as bytes reach the disk: a batch, before the next one is received."""
+        full: DiskFull | None = None
+        kept: list[bytes] = []
 
-        The next batch arrives while one is written. The stream is given back when its last byte has come, before that is on disk.
-        """
-        send, receive = anyio.create_memory_object_stream[Batch](0)
-        failures: list[Exception] = []
-        # Closed here too: a writer that is cancelled before its first step never gets to it.
-        async with receive, anyio.create_task_group() as tasks:
-            tasks.start_soon(self._write, receive, cursor, failures)
+        def put(pieces: Pieces) -> None:
+            began_s = time.monotonic()
+            self.file.write(cursor.position, pieces)
+            cursor.position += sum(map(len, pieces))
+            cursor.busy_s += time.monotonic() - began_s
+
+        def write(pieces: Pieces) -> None:
+            nonlocal full, kept
             try:
-                async with send, self.reader.open(span) as (body, stream):
-                    chunks = self.reader.counted(admit(body), stream)
-                    async with aclosing(self._batches(chunks)) as batches:
-                        async for batch in batches:
-                            await send.send(batch)
-            except anyio.BrokenResourceError:
-                pass  # the writer has failed and says why
-            except (SkyhaulError, _RangesIgnoredError) as error:
-                failures.append(error)
-        if failures:
-            raise failures[0]
+                put(pieces)
+            except DiskFull as error:
+                full, kept = error, list(map(bytes, pieces))
 
-    async def _batches(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[Batch, None]:
-        batch: Batch = []
-        size = 0
-        try:
-            async for chunk in chunks:
-                batch.append(chunk)
-                size += len(chunk)
-                if size >= BATCH_BYTES:
-                    yield batch
-                    batch, size = [], 0
-        except SkyhaulError:
-            if batch:
-                yield batch  # what has arrived is kept
-            raise
-        if batch:
-            yield batch
+        async def again() -> None:
+            nonlocal full
+            if full is not None:
+                error, full = full, None
+                raise error
+            await self._thread(put, kept)
 
-    async def _write(
-        self, batches: MemoryObjectReceiveStream[Batch], cursor: _Cursor, failures: list[Exception]
-    ) -> None:
-        async with batches:
-            async for batch in batches:
-                self.reader.meter.writes_waiting += 1
-                began_s = time.monotonic()
-                try:
-                    if self.obj.ranges and cursor.position > cursor.start:
-                        await self.noted()  # the batch before this one: what a kill costs is two of them
-                    await self.space.insist(partial(self._thread, self.file.write, cursor.position, batch))
-                except SkyhaulError as error:
-                    failures.insert(0, error)
-                    return
-                finally:
-                    self.reader.meter.writes_waiting -= 1
-                    self.reader.meter.write_busy_s += time.monotonic() - began_s
-                cursor.position += sum(map(len, batch))
-                if self.obj.ranges:
-                    self.note(ByteRange(start=cursor.start, stop=cursor.position))
+        async def once_there_is_room() -> None:
+            self.reader.meter.writes_waiting += 1
+            try:
+                await self.space.insist(again)
+            finally:
+                self.reader.meter.writes_waiting -= 1
+
+        async with self.reader.open(span) as (body, stream), aclosing(body.pour(admit(body, write))) as sizes:
+            async for size in sizes:
+                if full is not None:
+                    await once_there_is_room()
+                await self._reached(cursor, stream, size)
+
+    async def _reached(self, cursor: _Cursor, stream: Stream, size: int) -> None:
+        """A batch of ``size`` bytes is on disk, less what was read to be compared."""
+        fresh = cursor.position - cursor.told
+        self.reader.meter.write_busy_s += cursor.busy_s
+        cursor.told, cursor.busy_s = cursor.position, 0.0
+        await self.reader.count(stream, size, again=size - fresh)
+        if self.obj.ranges and fresh:
+            await self.noted(cursor.noted)  # the batch before this one: what a kill costs is two of them
+            cursor.noted = self.note(ByteRange(start=cursor.start, stop=cursor.position))
 
     async def _thread(self, work: Callable[[*Args], T], *args: *Args) -> T:
         return await to_thread.run_sync(work, *args, limiter=self.threads)

@@ -16,7 +16,7 @@ from skyhaul.events import AttemptFailed, Flow, Meter
 from skyhaul.forecast import STRAGGLE_S, Stream
 from skyhaul.limits import Allowance
 from skyhaul.model import ByteRange, RemoteObject
-from skyhaul.protocols import Body, Emit, Source
+from skyhaul.protocols import Body, Emit, Pieces, Source, Take
 from skyhaul.retry import RetryPolicy
 
 
@@ -64,38 +64,41 @@ class Reader:
                 self.lagged += 1
                 raise ConnectionLost(f"{self.obj.path}: its stream lags behind all others, and is opened anew")
 
-    async def counted(self, chunks: AsyncIterator[bytes], stream: Stream) -> AsyncIterator[bytes]:
-        """``chunks``, counted and kept within the user's own rate."""
-        async for chunk in chunks:
-            size = len(chunk)
-            stream.received += size
-            stream.heard_s = time.monotonic()
-            self.ledger.fetched += size
-            self.meter.received(self.flow, size)
-            await self.allowance.spend(size)
-            yield chunk
+    async def count(self, stream: Stream, size: int, *, again: int = 0) -> None:
+        """Count what has come, ``again`` of it for the second time, and keep within the user's own rate."""
+        stream.received += size
+        stream.heard_s = time.monotonic()
+        self.ledger.fetched += size
+        self.meter.received(self.flow, size - again)
+        self.meter.received_bytes += again
+        self.meter.refetched_bytes += again
+        await self.allowance.spend(size)
 
-    async def within(self, count: int | None, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """``chunks``, which must not be more than ``count`` bytes: what follows would be written over other parts."""
+    def within(self, count: int | None, take: Take) -> Take:
+        """``take``, for no more than ``count`` bytes: what follows would be written over other parts."""
         left = count
-        async for chunk in chunks:
+
+        def taken(pieces: Pieces) -> None:
+            nonlocal left
             if left is not None:
-                left -= len(chunk)
+                left -= sum(map(len, pieces))
                 if left < 0:
                     raise ConnectionLost(f"{self.obj.path}: its stream goes on beyond the {count} bytes of it")
-            yield chunk
+            take(pieces)
 
-    async def whole(self, size: int) -> list[bytes]:
+        return taken
+
+    async def whole(self, size: int) -> list[bytes | memoryview]:
         """The object in memory, for what is small; gone on with where a stream breaks, its host serves ranges, and a digest will tell.
 
         Raises:
             RemoteError: the source gave up.
         """
-        chunks: list[bytes] = []
+        chunks: list[bytes | memoryview] = []
         await self.retry.call(lambda: self._rest(chunks, size), self.on_retry)
         return chunks
 
-    async def _rest(self, chunks: list[bytes], size: int) -> None:
+    async def _rest(self, chunks: list[bytes | memoryview], size: int) -> None:
         self.flow.done = sum(map(len, chunks))
         resumable = self.obj.ranges and self.obj.etag and self.obj.checksums
         span = ByteRange(start=self.flow.done, stop=size) if chunks and resumable else None
@@ -104,8 +107,9 @@ class Reader:
                 self.meter.refetched_bytes += self.flow.done
                 self.flow.done = 0
                 chunks.clear()
-            async for chunk in self.counted(self.within(size - self.flow.done, body.chunks), stream):
-                chunks.append(chunk)  # noqa: PERF401 what has come is kept when the stream breaks
+            take = self.within(size - self.flow.done, lambda pieces: chunks.extend(map(bytes, pieces)))
+            async for count in body.pour(take):
+                await self.count(stream, count)
         if self.flow.done != size:
             raise ConnectionLost(f"{self.obj.path}: its stream ended at {self.flow.done} of {size} bytes")
 

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Protocol
 
 from skyhaul.errors import DiskFull, IntegrityError, SinkError
 from skyhaul.model import ByteRange, Checksum
+from skyhaul.protocols import Pieces
 from skyhaul.transfer import checksum as digests
 from skyhaul.transfer import parts
 
@@ -96,7 +97,7 @@ class PartFile:
                 os.ftruncate(self._fd, 0)
                 self._restart_follower()
 
-    def write(self, offset: int, chunks: Sequence[bytes]) -> None:
+    def write(self, offset: int, chunks: Pieces) -> None:
         """Put ``chunks`` at ``offset``."""
         with writing(self.part):
             stop = _put(self._file, offset, chunks)
@@ -175,7 +176,7 @@ class PartFile:
             self._hashed += len(block)
 
 
-def _put(fd: int, offset: int, chunks: Sequence[bytes]) -> int:
+def _put(fd: int, offset: int, chunks: Pieces) -> int:
     """Write ``chunks`` at ``offset``; where they end."""
     for first in range(0, len(chunks), IOV_MAX):
         views = [memoryview(chunk) for chunk in chunks[first : first + IOV_MAX]]
@@ -195,7 +196,7 @@ def _after(views: list[memoryview], written: int) -> list[memoryview]:
     return []
 
 
-def put(path: Path, chunks: Sequence[bytes], expected: Checksum | None, parted: digests.Parted | None = None) -> bool:
+def put(path: Path, chunks: Pieces, expected: Checksum | None, parted: digests.Parted | None = None) -> bool:
     """A whole small object: verified in memory, then written, then given its name; whether its parts prove it.
 
     Raises:

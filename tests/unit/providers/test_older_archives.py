@@ -18,6 +18,7 @@ from skyhaul.providers import creodias, dhus, noa, resto
 from skyhaul.providers.dhus import Dhus
 from skyhaul.providers.noa import Noa
 from skyhaul.providers.resto import Resto
+from support.pouring import pouring
 
 pytestmark = pytest.mark.anyio
 
@@ -42,6 +43,11 @@ class Answers:
         return await self.get(f"{url}&{body.decode()}")
 
 
+async def nothing():
+    return
+    yield
+
+
 @dataclass
 class Tapes:
     """A source that has everything on tape until it is told otherwise."""
@@ -55,7 +61,7 @@ class Tapes:
         self.spans.append((obj.location, span.header()))
         if not self.online:
             raise ObjectOffline("202")
-        yield Body(ranged=True, total=9, etag=None, chunks=None)
+        yield Body(ranged=True, total=9, etag=None, pour=pouring(nothing()))
 
 
 def part(interval=TimeInterval(), **query):  # noqa: B008 frozen

@@ -46,7 +46,7 @@ class Blobs:
         self.asked.append(obj.location)
         if not obj.location.endswith(self.taken):
             raise AccessDenied("answered 403: AuthenticationFailed")
-        yield Body(ranged=False, total=1, etag=None, chunks=None)
+        yield Body(ranged=False, total=1, etag=None, pour=None)
 
 
 def obj(url=BLOB):

@@ -23,7 +23,7 @@ class Host:
     route = "http"
 
     def __init__(self, total=5_000_000, etag="v1", *, ranged=True, error=None):
-        self.body = Body(ranged=ranged, total=total, etag=etag, chunks=None)
+        self.body = Body(ranged=ranged, total=total, etag=etag, pour=None)
         self.error = error
         self.asked = []
 

@@ -10,6 +10,7 @@ from skyhaul.errors import AccessDenied, ConnectionLost, HostBusy, ObjectChanged
 from skyhaul.model import ByteRange, RemoteObject
 from skyhaul.protocols import Body
 from skyhaul.providers.zips import WORDS_BYTES, Genuine, ask_for, genuine
+from support.pouring import poured, pouring
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +34,7 @@ class Host:
         assert not obj.archive
         assert obj.size is None
         yield Body(
-            ranged=self.ranged, total=len(self.body), etag=None, chunks=self.chunks(), media_type=self.media_type
+            ranged=self.ranged, total=len(self.body), etag=None, pour=pouring(self.chunks()), media_type=self.media_type
         )
 
     async def chunks(self):
@@ -43,7 +44,7 @@ class Host:
 
 async def read(source, span=None, obj=OBJ):
     async with source.read(obj, span, etag=None) as body:
-        return b"".join([chunk async for chunk in body.chunks])
+        return await poured(body.pour)
 
 
 @pytest.mark.parametrize("step", [1, 2, 7, 1000, 100_000])

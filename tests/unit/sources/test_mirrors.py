@@ -8,6 +8,7 @@ from skyhaul.errors import ConnectionLost, HostBusy, HostUnreachable, LoginRefus
 from skyhaul.model import ByteRange, RemoteObject
 from skyhaul.protocols import Body
 from skyhaul.sources.mirrors import Mirrored
+from support.pouring import pouring
 
 OBJ = RemoteObject(route="http", location="one", path="a.tif", mirrors=("two", "three"))
 SPAN = ByteRange(start=0, stop=5)
@@ -35,7 +36,7 @@ class Hosts:
             raise error
         self.open_now += 1
         try:
-            yield Body(ranged=True, total=5, etag=obj.location, chunks=nothing())
+            yield Body(ranged=True, total=5, etag=obj.location, pour=pouring(nothing()))
         finally:
             self.open_now -= 1
 

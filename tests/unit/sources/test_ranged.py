@@ -1,13 +1,15 @@
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 import pytest
 
 from skyhaul.errors import ConnectionLost, ObjectChanged
 from skyhaul.model import ByteRange, RemoteObject
-from skyhaul.protocols import Answer
+from skyhaul.protocols import BATCH_BYTES, Answer
 from skyhaul.sources.ranged import RangedSource, body_of
+from support.pouring import pouring
 
 OBJ = RemoteObject(route="s3", location="https://eodata/B04.jp2", path="B04.jp2", size=100, etag="v1")
 ZIP = RemoteObject(route="http", location="https://download/1", path="P.zip", ranges=False, archive=True)
@@ -21,7 +23,7 @@ async def no_chunks():
 
 def answer(status=206, **headers):
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(status=status, url=OBJ.location, headers=named, chunks=no_chunks())
+    return Answer(status=status, url=OBJ.location, headers=named, pour=pouring(no_chunks()))
 
 
 class Recorder:
@@ -31,8 +33,8 @@ class Recorder:
         self.headers = {}
 
     @asynccontextmanager
-    async def open(self, method, url, *, headers=None, body=None, bearer=False, sign=None, turn=None):
-        self.headers, self.bearer = headers, bearer
+    async def open(self, method, url, *, headers=None, body=None, bearer=False, sign=None, turn=None, large=False):
+        self.headers, self.bearer, self.large = headers, bearer, large
         yield answer(content_range="bytes 10-19/100") if "Range" in headers else answer(200, content_length="100")
 
 
@@ -49,6 +51,21 @@ async def test_a_span_is_asked_for_and_pinned_to_its_version(span, etag, expecte
     async with RangedSource(recorder, route="s3", bearer=True).read(OBJ, span, etag=etag):
         assert recorder.headers == expected
         assert recorder.bearer
+
+
+@pytest.mark.parametrize(("size", "large"), [(BATCH_BYTES, False), (BATCH_BYTES + 1, True), (None, True)])
+async def test_what_is_more_than_a_batch_or_may_be_is_read_as_large(size, large):
+    recorder = Recorder()
+    with suppress(ObjectChanged):
+        async with RangedSource(recorder, route="s3").read(replace(OBJ, size=size), None, etag=None):
+            pass
+    assert recorder.large == large
+
+
+async def test_a_short_span_of_a_large_object_is_small():
+    recorder = Recorder()
+    async with RangedSource(recorder, route="s3").read(OBJ, SPAN, etag=None):
+        assert not recorder.large
 
 
 @pytest.mark.parametrize(

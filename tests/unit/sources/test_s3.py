@@ -8,6 +8,7 @@ import pytest
 from skyhaul.errors import CatalogueError
 from skyhaul.protocols import Answer
 from skyhaul.sources.s3 import S3, Listed, parse_listing
+from support.pouring import pouring
 
 MD5 = "0123456789abcdef0123456789abcdef"
 SPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
@@ -37,7 +38,7 @@ class Recorder:
     signatures: list[str] = field(default_factory=list)
 
     @asynccontextmanager
-    async def open(self, method, url, *, headers=None, body=None, bearer=False, sign=None, turn=None):
+    async def open(self, method, url, *, headers=None, body=None, bearer=False, sign=None, turn=None, large=False):
         async def chunks():
             content = self.bodies[min(len(self.asked), len(self.bodies)) - 1]
             yield content[:10]
@@ -45,7 +46,7 @@ class Recorder:
 
         self.asked.append(url)
         self.signatures.append(sign(method, url, headers or {})["Authorization"])
-        yield Answer(status=200, url=url, headers={}, chunks=chunks())
+        yield Answer(status=200, url=url, headers={}, pour=pouring(chunks()))
 
 
 def s3(*bodies):
