@@ -91,4 +91,5 @@ def test_a_run_that_was_killed_goes_on_where_it_was(many, skyhaul, read):
     many.play()
     assert skyhaul("download", *QUERY, *ONE_FILE).code == 0
     assert many.asked(ROUTE) <= pages - spared(folder) < pages / 2
+    assert many.asked(ROUTE) <= len(names) / small_pages.PAGE_SIZE, "more than a request for each page of products"
     assert many.fetched == 0
