@@ -17,7 +17,10 @@ RADIUS_MAX_KM = 5000.0
 """Circles beyond half a hemisphere have no use, and on a map no inside."""
 
 _RADIUS_MIN_KM = 0.01
-_TILE = re.compile(r"T?(\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V])", re.IGNORECASE)
+_NEARLY_M = 0.01
+"""Corners come out a rounding error beside where they are."""
+
+_TILE = re.compile(r"T?(\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z][A-HJ-NP-V])((?:\d\d){0,5})", re.IGNORECASE)
 _PAIR = r"[+-]?\d+(?:\.\d*)?\s*,\s*[+-]?\d+(?:\.\d*)?"
 _PAIRS = re.compile(rf"{_PAIR}(?:(?:\s*;\s*|\s+){_PAIR})*")
 
@@ -79,21 +82,29 @@ def circle_area(given: object) -> Area:
 
 
 def tile_area(written: str) -> Area:
-    """The tile of Sentinel-2 of that name: its square of MGRS, and the strip in the east and south that it shares with its neighbours."""
+    """The tile of Sentinel-2 of that name: its square of MGRS, and the strip in the east and south that it shares with its neighbours.
+
+    With digits behind it is the square of MGRS that they name, and nothing beside it: 32TQR50 is 10 km wide, 32TQR5555500000 one metre.
+    """
     from pyproj import Transformer
 
     found = _TILE.fullmatch(written)
-    name = (found[1] if found else written).upper().rjust(5, "0")
-    zone, is_north, west_m, north_m = _corner(name)
-    east_m, south_m = west_m + _TILE_M, north_m - _TILE_M
+    name, digits = (found[1], found[2]) if found else (written, "")
+    name = name.upper().rjust(5, "0") + digits
+    if digits:
+        zone, is_north, west_m, south_m = _square(name, side_m := _SQUARE_M // 10 ** (len(digits) // 2))
+        east_m, north_m = west_m + side_m, south_m + side_m
+    else:
+        zone, is_north, west_m, north_m = _corner(name)
+        east_m, south_m = west_m + _TILE_M, north_m - _TILE_M
     corners = ((west_m, south_m), (east_m, south_m), (east_m, north_m), (west_m, north_m), (west_m, south_m))
     to_degrees = Transformer.from_crs(f"EPSG:{32600 + zone if is_north else 32700 + zone}", "EPSG:4326", always_xy=True)
     ring = [to_degrees.transform(*position) for position in _between(corners, _TILE_EDGE_M)]
-    return finished(_valid(ring), f"tile {name}")
+    return finished(_valid(ring), f"{'square' if digits else 'tile'} {name}")
 
 
 def is_tile(written: str) -> bool:
-    """Whether it is the name of an MGRS tile, such as 32TQR."""
+    """Whether it is the name of an MGRS tile, such as 32TQR, or of a square in one, such as 32TQR5050."""
     return _TILE.fullmatch(written) is not None
 
 
@@ -172,6 +183,14 @@ def _valid(ring: Sequence[Position]) -> Any:
 
 def _corner(name: str) -> tuple[int, bool, int, int]:
     """The zone of UTM, whether it is in the north, and the north-western corner of a tile, in metres: on the grid of its widest pixels."""
+    zone, is_north, west_m, south_m = _square(name, _SQUARE_M)
+    equator_m = 0 if is_north else _FALSE_NORTHING_M
+    north_m = south_m + _SQUARE_M - equator_m
+    return zone, is_north, west_m // _PIXEL_M * _PIXEL_M, -(-north_m // _PIXEL_M) * _PIXEL_M + equator_m
+
+
+def _square(name: str, side_m: int) -> tuple[int, bool, int, int]:
+    """The zone of UTM, whether it is in the north, and the south-western corner of a square of MGRS, in metres."""
     try:
         from mgrs import MGRS
         from mgrs.core import MGRSError
@@ -181,12 +200,9 @@ def _corner(name: str) -> tuple[int, bool, int, int]:
         zone, hemisphere, easting_m, northing_m = MGRS().MGRSToUTM(name)
     except MGRSError:
         raise ValueError(f"there is no MGRS tile {name}") from None
-    is_north = hemisphere in {"N", b"N"}
-    equator_m = 0 if is_north else _FALSE_NORTHING_M
     # Anywhere in the square will do: releases of the library differ in where they say it is.
-    west_m = int(easting_m // _SQUARE_M) * _SQUARE_M // _PIXEL_M * _PIXEL_M
-    north_m = (int(northing_m // _SQUARE_M) + 1) * _SQUARE_M - equator_m
-    return zone, is_north, west_m, -(-north_m // _PIXEL_M) * _PIXEL_M + equator_m
+    west_m, south_m = (int((metres + _NEARLY_M) // side_m) * side_m for metres in (easting_m, northing_m))
+    return zone, hemisphere in {"N", b"N"}, west_m, south_m
 
 
 def _between(corners: Sequence[Position], edge: float) -> list[Position]:

@@ -10,6 +10,7 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mgrs import MGRS
 from pyproj import Geod, Transformer
 
 from skyhaul.area import parse_area
@@ -136,3 +137,23 @@ def test_tiles_lie_where_the_recorded_images_begin():
 def _items(document):
     found = document.get("features", [document]) if isinstance(document, dict) else []
     return [each for each in found if isinstance(each, dict)]
+
+
+@pytest.mark.parametrize(
+    ("name", "side_m"),
+    [
+        ("32TPR50", 10_000),
+        ("T32tpr5050", 1_000),
+        ("32TPR505050", 100),
+        ("32TPR50505050", 10),
+        ("32TPR5050505050", 1),
+        ("33MXU9900", 1_000),
+    ],
+)
+def test_digits_behind_a_tile_name_a_square_in_it(name, side_m):
+    """Held against the library's own way from degrees to names."""
+    area = parse_area(aoi=name)
+    assert square_metres(area.wkt) == pytest.approx(side_m**2, rel=0.02)  # UTM stretches by up to 1 % along its rims
+    middle = shapely.from_wkt(area.wkt).centroid
+    digits = name.upper().removeprefix("T")[5:]
+    assert MGRS().toMGRS(middle.y, middle.x, MGRSPrecision=len(digits) // 2) == name.upper().removeprefix("T")
