@@ -22,7 +22,7 @@ _KINDS = ("POINT", "POLYGON", "MULTIPOLYGON", "LINESTRING", "MULTILINESTRING", "
 _HEAD = r"\s*(?:geography')?\s*(?:SRID\s*=\s*(\d+)\s*;)?\s*"
 _WKT = re.compile(_HEAD + r"([A-Za-z]+?)\s*(?:Z|M|ZM)?\s*(\(.*\)|EMPTY)\s*'?\s*", re.DOTALL | re.IGNORECASE)
 _BEGUN = re.compile(rf"{_HEAD}(?:{'|'.join(_KINDS)})\s*(?:Z|M|ZM)?\s*\(", re.IGNORECASE)
-_HUGE = re.compile(r"[\d.]+[eE]\+?\d{3,}|\d{300,}")
+_HUGE = re.compile(r"[\d.]+[eE]\+?\d{3,}|\d{300,}|\b(?:nan|inf\w*)\b", re.IGNORECASE)
 _CRS84 = re.compile(r"(?:^|[:/])(?:CRS84|EPSG[:/](?:[\d.]*[:/])?4326)$", re.IGNORECASE)
 
 

@@ -64,3 +64,9 @@ def test_no_kml(text, sentence):
     with pytest.raises(ValueError, match=r"\S") as error:
         parse_area(aoi=text)
     assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["POLYGON((0 0, 1 nan, 1 1, 0 0))", "POINT(1 -inf)", "POINT(Infinity 1)"])
+def test_what_is_no_number_is_refused_without_a_warning(text):
+    with pytest.raises(ValueError, match="is no position of WKT"):
+        parse_area(aoi=text)
