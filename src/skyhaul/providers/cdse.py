@@ -55,8 +55,9 @@ class Cdse:
     paging: ClassVar[Paging] = Paging(page_size=1000, deepest_skip=10_000, concurrency=4)
 
     def here(self, query: Query) -> Here | None:
-        """See :class:`skyhaul.protocols.Catalogue`."""
-        return sorted_out(leftover(query), asked=ASKED, archive=self.name)
+        """See :class:`skyhaul.protocols.Catalogue`. Products come with all their attributes: one that tells nothing of one has none."""
+        found = sorted_out(leftover(query), asked=ASKED, archive=self.name)
+        return found and replace(found, tells={})
 
     async def page(self, part: Slice, skip: int, *, count: bool) -> Page:
         """See :class:`skyhaul.protocols.Catalogue`. A limit of the query below the page size makes pages as small."""
