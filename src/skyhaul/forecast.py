@@ -23,8 +23,8 @@ RELAX = 0.995
 VAIN = 2
 STRAGGLE_S = 5.0
 STRAGGLE_FACTOR = 4
-WORTH = 20
-"""Of bodies that last so many times as long as they are waited for, less than a twentieth could be gained."""
+WORTH = 50
+"""Of bodies that last so many times as long as they are waited for, less than a fiftieth could be gained."""
 
 CROWDED = 0.3
 """A request that waited for so much of the shortest wait beside a full house shows that waiting is free."""

@@ -39,7 +39,7 @@ def test_a_long_body_tells_its_own_pace():
     assert taught().end_s(slow, 11.0) == pytest.approx(41.0)
 
 
-@pytest.mark.parametrize(("bytes_per_s", "leads"), [(BODY_BYTES / 3.0, True), (BODY_BYTES / 5.0, False)])
+@pytest.mark.parametrize(("bytes_per_s", "leads"), [(BODY_BYTES / 9.0, True), (BODY_BYTES / 11.0, False)])
 def test_where_little_can_be_gained_nothing_is_sent_early(bytes_per_s, leads):
     assert (taught(wait_s=0.2, bytes_per_s=bytes_per_s).lead_s > 0.0) is leads
 

@@ -452,6 +452,14 @@ async def test_requests_travel_while_bodies_arrive(clock):
     assert world.most == 4
 
 
+async def test_bodies_that_last_thirty_times_as_long_as_their_answers_gain_too(clock):
+    world, allowance = World(clock, counts_waiting=False), Allowance(connections=4, meter=Meter())
+    share = await read_all(world, allowance, [6_000_000] * 100)
+    floor = 6.0 / 6.2
+    assert share > (1 + floor) / 2
+    assert world.refused <= world.asked / 100
+
+
 async def test_an_archive_that_counts_who_waits_is_left_in_peace(clock):
     world, allowance = World(clock, counts_waiting=True), Allowance(connections=4, meter=Meter())
     share = await read_all(world, allowance, SIZES)
