@@ -317,7 +317,10 @@ def _merge(staged: Path, final: Path) -> None:
 
 def _make_durable(staged: Path) -> None:
     """Sync a file or a tree. Side by side, because files that are synced together share the file system's commits."""
-    paths = [staged, *staged.rglob("*")] if staged.is_dir() else [staged]
+    if not staged.is_dir():
+        _fsync(staged)
+        return
+    paths = [staged, *staged.rglob("*")]
     with ThreadPoolExecutor(min(SYNCS_AT_ONCE, len(paths))) as threads:
         list(threads.map(_fsync, paths))
 
