@@ -15,7 +15,7 @@ LISTS = ("value", "features", "result", "collections", "entry")
 # What an entry is known by, in the same order of precedence.
 NAMES = ("Name", "title", "id")
 LINKS = ("links", "link")
-COUNTS = ("@odata.count", "totalResults", "opensearch:totalResults", "matched")
+COUNTS = ("@odata.count", "totalResults", "opensearch:totalResults", "matched", "numberMatched")
 CLIMB = "../../../"
 
 

@@ -149,6 +149,7 @@ class EarthHost(StacHost):
     """``earth-search.aws.element84.com``: ids and names of its own, assets in a bucket that anybody may read."""
 
     name = "earth-search-aws"
+    counts = True
 
     @property
     def roots(self) -> Roots:

@@ -18,6 +18,7 @@ from skyhaul.simulate.stac_items import STAC_VERSION, bare_item, collection, col
 from skyhaul.simulate.stac_search import (
     BadSearchError,
     Search,
+    count,
     described,
     find,
     from_query,
@@ -49,6 +50,10 @@ CONFORMANCE = (
     "http://www.opengis.net/spec/cql2/1.0/conf/cql2-json",
     "http://www.opengis.net/spec/cql2/1.0/conf/cql2-text",
 )
+PAGING = {"token", "limit", "sortby", "fields"}
+"""What of a search says nothing of how much it finds."""
+
+COUNTS_MAX = 10_000
 ERRORS = {400: "InvalidQueryParameter", 404: "NotFoundError"}
 
 
@@ -57,11 +62,14 @@ class StacHost:
 
     path = "/v1"
     name = "cdse-stac"
+    counts = False
+    """Whether pages state how many products there are in all."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._collections: tuple[str, ...] = ()
         self._replies: KeptReplies[Reply] = KeptReplies()
+        self._counts: dict[bytes, int] = {}
 
     @property
     def roots(self) -> Roots:
@@ -183,7 +191,22 @@ class StacHost:
         if found.token:
             links.append(self._next(url, asked, query, found.token))
         page = {"type": "FeatureCollection", "links": links, "features": features, "numberReturned": len(features)}
+        if self.counts:
+            matched = self._counted(asked, search)
+            page |= {
+                "context": {"limit": search.limit, "matched": matched, "returned": len(features)},
+                "numberMatched": matched,
+            }
         return Reply(200, msgspec.json.encode(page), GEOJSON)
+
+    def _counted(self, asked: Mapping[str, Any], search: Search) -> int:
+        """How many answer a search, the same for all of its pages."""
+        key = msgspec.json.encode({name: value for name, value in asked.items() if name not in PAGING})
+        if key not in self._counts:
+            if len(self._counts) == COUNTS_MAX:
+                self._counts.clear()
+            self._counts[key] = count(self._service.world, search, self.told)
+        return self._counts[key]
 
     def _next(
         self, url: str, asked: Mapping[str, Any], query: Sequence[tuple[str, str]] | None, token: str

@@ -189,6 +189,11 @@ def find(world: World, search: Search, told: Describe = described) -> Found:
     return _page(search, iter(products[start:]), told)
 
 
+def count(world: World, search: Search, told: Describe = described) -> int:
+    """How many products answer a search, over all of its pages."""
+    return sum(matches(search, product, told) for product in _newest_first(world, replace(search, after="")))
+
+
 def matches(search: Search, product: SimProduct, told: Describe = described) -> bool:
     """Whether a product answers a search."""
     collection = collection_of(product.product_type, product.name)

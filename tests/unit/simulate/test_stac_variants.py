@@ -109,6 +109,26 @@ async def test_earth_search_knows_its_items_by_those_ids_alone():
         assert (await client.get(f"{root}/collections/sentinel-2-l2a/items/{elsewhere}x"))[0] == 404
 
 
+async def test_earth_search_alone_counts_on_every_page_by_post_and_get():
+    """As in recorded replies: those of CDSE and of the Planetary Computer state no total."""
+    async with served() as client:
+        roots = client.service.roots
+        url, total = f"{roots.earth}/v1/search", len(found(product_type="S2MSI2A"))
+        body = {"collections": ["sentinel-2-l2a"], "limit": 7}
+        _, page = await post(client, url, body)
+        for _ in range(2):
+            assert page["numberMatched"] == total
+            assert page["context"] == {"limit": 7, "matched": total, "returned": 7}
+            link = next(link for link in page["links"] if link["rel"] == "next")
+            _, page = await post(client, url, link["body"])
+        sorted_by = f"{url}?collections=sentinel-2-l2a&limit=1&sortby=-properties.updated"
+        assert json.loads((await client.get(sorted_by))[2])["numberMatched"] == total
+        _, none = await post(client, url, {**body, "datetime": "1999-01-01T00:00:00Z"})
+        assert none["numberMatched"] == 0
+        for other in (f"{roots.planetary}/api/stac/v1/search", f"{roots.stac_url}/search"):
+            assert not {"numberMatched", "context"} & (await post(client, other, body))[1].keys()
+
+
 async def test_earth_search_links_and_bare_items_have_those_ids_too():
     async with served() as client:
         root = f"{client.service.roots.earth}/v1"
