@@ -30,12 +30,14 @@ Emit = Callable[[Event], None]
 class Page:
     """One reply of a catalogue: its products, the count of the whole slice where asked for, the way to the next page.
 
-    ``next_link`` is the catalogue's own business: an address, or whatever else it follows.
+    ``next_link`` is the catalogue's own business: an address, or whatever else it follows. ``at_hand`` is whether the pages after it need
+    no request, so that nothing is gained by reading them side by side.
     """
 
     products: tuple[Product, ...]
     total: int | None = None
     next_link: str | None = None
+    at_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +70,13 @@ class Paging:
 class LinkPaging(Paging):
     """How an archive pages that cannot skip: each page says where the next one is (:meth:`LinkedCatalogue.following`).
 
-    ``sorted`` is whether the products of an ordered slice come in the query's order.
+    ``sorted`` is whether the products of an ordered slice come in the query's order. ``counted`` is whether pages may say how many
+    there are, and the most recently modified product, or one of some ids, can be asked for.
     """
 
     deepest_skip: int | None = 0
     sorted: bool = True
+    counted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,8 +27,9 @@ from skyhaul.limits import OPEN_FACTOR, Allowance
 from skyhaul.model import Product, ProductResult, Report
 from skyhaul.orders import Book, Ordering, Orders, Stock
 from skyhaul.pipeline import Craft, Line, Stopped, unwrapped
-from skyhaul.protocols import Emit
+from skyhaul.protocols import Emit, LinkPaging
 from skyhaul.recall import Recalling, Refreshing, recallable
+from skyhaul.recall_whole import RecallingWhole
 from skyhaul.settings import DownloadSettings, Settings
 from skyhaul.tally import INTERRUPTED, Tally
 from skyhaul.title import title
@@ -169,7 +170,8 @@ class Pull:
         provider, query = self.parts.provider, self.settings.query
         if not recallable(provider, query) or not countable(provider, query):
             return None
-        return Recalling(provider, self.journal, ordered(self.download).key, self.parts.asking(emit))
+        kind = RecallingWhole if isinstance(provider.paging, LinkPaging) else Recalling
+        return kind(provider, self.journal, ordered(self.download).key, self.parts.asking(emit))
 
 
 def ordered(wanted: DownloadSettings) -> Order:

@@ -51,8 +51,9 @@ _FIRST = datetime.min.replace(tzinfo=UTC)
 
 
 def recallable(catalogue: Catalogue, query: Query) -> bool:
-    """Whether slices of ``query`` can be taken from the journal: in order of their start, and by number."""
-    return query.order_by == "start" and query.limit is None and not isinstance(catalogue.paging, LinkPaging)
+    """Whether ``query`` can be taken from the journal: in order of its start, and from a catalogue that counts."""
+    counted = not isinstance(catalogue.paging, LinkPaging) or catalogue.paging.counted
+    return query.order_by == "start" and query.limit is None and counted
 
 
 @dataclass(slots=True)
@@ -99,7 +100,7 @@ class Recalling:
 
     async def page(self, part: Slice, skip: int, *, count: bool) -> Page:
         """See :class:`skyhaul.protocols.Catalogue`."""
-        number = _number(part)
+        number = number_of(part)
         if skip == 0 and count and part.name not in self._open:
             self._open[part.name] = number
             if products := await self._recalled(part, number):
@@ -116,7 +117,7 @@ class Recalling:
                 part.name, None
             )  # read anew by one request, as many as it would take to see that it is as it was
         if part.name in self._open:
-            self._note(number, part.query, page)
+            self.note(number, part.query, page)
         return page
 
     def heard(self, event: Event) -> None:
@@ -129,7 +130,8 @@ class Recalling:
         else:
             self.journal.put("UPDATE parts SET used_s = ? WHERE id = ?", time.time(), number)
 
-    def _note(self, number: int, query: Query, page: Page) -> None:
+    def note(self, number: int, query: Query, page: Page) -> None:
+        """Note the products of a page as seen; what they prove is said later."""
         here = self.catalogue.here(query)
         for product in page.products:
             self.journal.put(
@@ -137,39 +139,44 @@ class Recalling:
                 number,
                 product.id,
                 product.name,
-                _us(product.start),
-                _us(product.published),
-                _us(product.modified),
+                micros(product.start),
+                micros(product.published),
+                micros(product.modified),
                 product.size,
                 here is None or here.keeps(product),
             )
 
     async def _recalled(self, part: Slice, number: int) -> Sequence[Product]:
         """The products of a slice that is as it was; nothing where it has to be read."""
-        known, left = await self.journal.ask(lambda db: _known(db, number, self.wish))
+        known, left = await self.journal.ask(lambda db: known_of(db, number, self.wish))
         if known is None or known[0] <= self.paging.page_size or len(left) * self.paging.page_size > known[0]:
             return ()
         newest = replace(part, query=replace(part.query, order_by="-modified", limit=1))
         page = await self.catalogue.page(newest, 0, count=True)
-        if (page.total, *(_us(each.modified) for each in page.products)) != known:
+        if (page.total, *(micros(each.modified) for each in page.products)) != known:
             return ()
-        full = {product.id: product for product in await self._looked_up(part.query, left)}
+        full = {product.id: product for product in await self.looked_up(part.query, left)}
         rows = await self.journal.ask(lambda db: db.execute(_ROWS, (number,)).fetchall())
         if len(full) != len(left) or len(rows) != known[0]:
             return ()
-        products = [full.get(row[0]) or _product(row, part.query) for row in rows]
+        products = [full.get(row[0]) or product_of(row, part.query) for row in rows]
         return sorted(products, key=lambda product: (product.start or _FIRST, product.id))
 
-    async def _looked_up(self, query: Query, ids: Sequence[str]) -> list[Product]:
+    async def looked_up(self, query: Query, ids: Sequence[str]) -> list[Product]:
+        """The products of any number of ids."""
         found: list[Product] = []
         for first in range(0, len(ids), AT_ONCE):
-            found += await looked_up(self.catalogue, query.provider, ids[first : first + AT_ONCE], self.asking)
+            some = ids[first : first + AT_ONCE]
+            found += await looked_up(self.catalogue, query.provider, some, self.asking, collection=query.collection)
         return found
 
 
-async def looked_up(catalogue: Catalogue, provider: str, ids: Sequence[str], asking: Asking) -> Sequence[Product]:
-    """The products of some ids, in any order."""
-    part = Slice(query=Query(provider=provider, ids=tuple(ids)), interval=TimeInterval())
+async def looked_up(
+    catalogue: Catalogue, provider: str, ids: Sequence[str], asking: Asking, *, collection: str | None
+) -> Sequence[Product]:
+    """The products of some ids, in any order. Of a linked catalogue, ids may be those of one ``collection`` alone (STAC)."""
+    within = collection if isinstance(catalogue.paging, LinkPaging) else None
+    part = Slice(query=Query(provider=provider, collection=within, ids=tuple(ids)), interval=TimeInterval())
     page = await asking.answer(lambda: catalogue.page(part, 0, count=False), f"{len(ids)} products by id")
     return page.products
 
@@ -194,7 +201,9 @@ class Refreshing:
     async def expand(self, product: Product) -> Job:
         """See :class:`skyhaul.pipeline.Craft`."""
         if recalled(product):
-            found = await looked_up(self.catalogue, product.provider, [product.id], self.asking)
+            found = await looked_up(
+                self.catalogue, product.provider, [product.id], self.asking, collection=product.collection
+            )
             if not found:
                 raise ObjectMissing(f"{product.name}: the catalogue does not have it any more")
             product = found[0]
@@ -213,20 +222,22 @@ def _told(tell: Callable[[Product], bool | None], product: Product) -> bool | No
     return recalled(product) or tell(product)
 
 
-def _known(db: Any, number: int, wish: str) -> tuple[tuple[int, int] | None, list[str]]:
+def known_of(db: Any, number: int, wish: str) -> tuple[tuple[int, int] | None, list[str]]:
+    """What was proven of a slice: count and latest modification; and the ids of what is not verified of it."""
     row = db.execute("SELECT total, modified_us FROM parts WHERE id = ?", (number,)).fetchone()
     if row is None or row[1] is None:
         return None, []
     return row, [product for (product,) in db.execute(_LEFT, (number, wish))]
 
 
-def _number(part: Slice) -> int:
+def number_of(part: Slice) -> int:
     """The same for the same slice of the same query in every run."""
     digest = blake2b(f"{part.query!r} {part.interval!r}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
 
-def _product(row: Sequence[Any], query: Query) -> Product:
+def product_of(row: Sequence[Any], query: Query) -> Product:
+    """A recalled product."""
     product, name, start_us, published_us, modified_us, size, kept = row
     return Product(
         id=product,
@@ -241,7 +252,8 @@ def _product(row: Sequence[Any], query: Query) -> Product:
     )
 
 
-def _us(moment: datetime | None) -> int | None:
+def micros(moment: datetime | None) -> int | None:
+    """A moment as the journal has it."""
     return None if moment is None else (moment - _EPOCH) // timedelta(microseconds=1)
 
 

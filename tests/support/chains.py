@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -15,6 +15,8 @@ from skyhaul.errors import CatalogueError
 from skyhaul.model import Product, Query, TimeInterval
 from skyhaul.protocols import Here, LinkPaging, Page, Slice
 
+EARLIEST = datetime.min.replace(tzinfo=UTC)
+
 Fault = Exception | str
 """What a request is answered with: an error, or a page that is spoilt in this way."""
 
@@ -23,13 +25,15 @@ Fault = Exception | str
 class LinkedCatalogue:
     """Finds what reaches into a slice, the newest first, and links to the rest of it. ``faults`` strike the n-th request, from 0.
 
-    ``counts`` is whether answers say how many there are; ``extends`` whether it can say where products lie.
+    ``counts`` is whether answers say how many there are, ``counted`` whether they are known to and the latest modification can be
+    asked for; ``extends`` whether it can say where products lie.
     """
 
     products: list[Product]
     faults: Mapping[int, Fault] = field(default_factory=dict)
     always: Callable[[int], Fault | None] = lambda _: None
     counts: bool = False
+    counted: bool = False
     extends: bool = True
     sorts: bool = True
     page_size: int = 10
@@ -38,7 +42,7 @@ class LinkedCatalogue:
     most_in_flight: int = 0
 
     def __post_init__(self) -> None:
-        self.paging = LinkPaging(page_size=self.page_size, concurrency=4, sorted=self.sorts)
+        self.paging = LinkPaging(page_size=self.page_size, concurrency=4, sorted=self.sorts, counted=self.counted)
         self.places = anyio.CapacityLimiter(4)
 
     def here(self, query: Query) -> Here | None:
@@ -103,12 +107,16 @@ class LinkedCatalogue:
             self.in_flight -= 1
 
     def _found(self, part: Slice) -> list[Product]:
-        start, end = part.interval.start, part.interval.end
+        start, end, ids = part.interval.start, part.interval.end, part.query.ids
         inside = [
             each
             for each in self.products
-            if (start is None or each.end >= start) and (end is None or each.start <= end)  # the far end counts in
+            if (not ids or each.id in ids)
+            and (start is None or each.end >= start)
+            and (end is None or each.start <= end)  # the far end counts in
         ]
+        if part.query.order_by == "-modified":
+            return sorted(inside, key=lambda each: each.modified or EARLIEST, reverse=True)
         return sorted(inside, key=lambda each: (each.start, each.id), reverse=not self._ascending(part))
 
     def _ascending(self, part: Slice) -> bool:

@@ -38,7 +38,7 @@ LAYERS = {
         transfer.space transfer.reader transfer.fetch transfer.engine providers.*
         results parquet frames saved pipeline orders
     """,  # assemblies
-    6: "explained recall planning tally assembly compose feed lanes pull lane runtime measure",  # the composition
+    6: "explained recall recall_whole planning tally assembly compose feed lanes pull lane runtime measure",  # the composition
     7: "observe.* __init__",  # who looks on, and the public promise
     8: "cli cli.* __main__",  # the command line: nobody imports it
 }

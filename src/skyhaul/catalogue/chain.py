@@ -133,7 +133,12 @@ class Chained(Enumeration):
     async def _follow(self, part: Slice, haul: Haul, chain: Chain) -> tuple[Slice, ...]:
         page = await self._page(part, None, haul, chain)
         link = chain.take(page, part.name)
-        if link is not None and not self._enough(haul) and (parts := await self._parts(part, page)):
+        if (
+            link is not None
+            and not page.at_hand
+            and not self._enough(haul)
+            and (parts := await self._parts(part, page))
+        ):
             return parts
         while link is not None and not self._enough(haul):
             self._check_order(haul)

@@ -39,8 +39,9 @@ class Words:
     """What an archive can be asked, and what it calls it. ``properties`` are by field of the query; ``tile`` says how a tile is written.
 
     ``orders`` are the properties by which it sorts; ``ids`` is whether products have the ids of its items, ``open`` whether all can
-    be fetched at once. Only what is known to be there is asked: a property that is not matches nothing, silently. ``uri`` is the property
-    that holds the name which ESA gave the product, of Sentinel-2, where items have ids of their own.
+    be fetched at once. ``counts`` is false where replies are known to state no total. Only what is known to be there is asked: a property
+    that is not matches nothing, silently. ``uri`` is the property that holds the name which ESA gave the product, of Sentinel-2, where
+    items have ids of their own.
     """
 
     properties: Mapping[str, str] = field(default_factory=dict)
@@ -49,6 +50,7 @@ class Words:
     language: Language = "query"
     ids: bool = True
     open: bool = False
+    counts: bool = True
     uri: str | None = None
 
     def renamed(self, names: Sequence[str]) -> list[str]:

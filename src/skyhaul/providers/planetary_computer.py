@@ -34,6 +34,7 @@ WORDS = Words(
     tile="{}",
     uri="s2:product_uri",
     open=True,
+    counts=False,
 )
 
 PAGE_SIZE = 200

@@ -135,7 +135,13 @@ class Stac:
     @property
     def paging(self) -> LinkPaging:
         """See :class:`skyhaul.protocols.LinkedCatalogue`."""
-        return LinkPaging(page_size=self._size, concurrency=self._concurrency, sorted="start" in self.words.orders)
+        words = self.words
+        return LinkPaging(
+            page_size=self._size,
+            concurrency=self._concurrency,
+            sorted="start" in words.orders,
+            counted=words.counts and words.ids and "modified" in words.orders,
+        )
 
     def here(self, query: Query) -> Here | None:
         """See :class:`skyhaul.protocols.Catalogue`. Items that reach into the query's time without beginning in it are left out.

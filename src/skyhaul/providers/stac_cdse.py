@@ -27,6 +27,7 @@ WORDS = Words(
     },
     # Products have the ids of OData, which items tell but cannot be asked for.
     ids=False,
+    counts=False,
 )
 
 PAGE_SIZE = 100

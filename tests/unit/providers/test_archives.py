@@ -29,6 +29,16 @@ def test_every_archive_can_be_made(archive):
     assert archive.needs
 
 
+def test_which_linked_archives_are_asked_whether_all_is_as_it_was():
+    """Not those whose recorded replies state no total, nor those that cannot sort by modification."""
+    means = Means(
+        archive="x", web=None, settings=ProviderSettings(url=URL, catalogue_url=URL, stac_url=URL), sources={}
+    )
+    made = {archive.name: archive.make(replace(means, archive=archive.name)) for archive in providers.ARCHIVES}
+    counted = {name for name, each in made.items() if getattr(each.provider.paging, "counted", False)}
+    assert counted == {"earth-search", "stac"}
+
+
 @pytest.mark.parametrize("archive", providers.ARCHIVES, ids=lambda archive: archive.name)
 def test_what_an_archive_takes_can_be_set_and_what_it_has_is_taken(archive):
     names = {each.name for each in fields(ProviderSettings)}
