@@ -84,7 +84,7 @@ class _Rows:
 
 
 def load(source: Path | str) -> Saved:
-    """What ``source`` holds, whichever of the formats it is in; ``-`` is stdin.
+    """What ``source`` holds, whichever of the formats it is in; ``-`` is stdin. That is nothing, where nothing matched.
 
     Raises:
         SettingsError: it cannot be read, or a line of it cannot be used: says which, and what is accepted.
@@ -92,16 +92,13 @@ def load(source: Path | str) -> Saved:
     name = "stdin" if str(source) == "-" else str(source)
     try:
         path, kept = _kept_stdin() if name == "stdin" else (Path(source), None)
-        saved = _loaded(path, kept, name)
+        return _loaded(path, kept, name)
     except FileNotFoundError:
         raise SettingsError(f"there is no file {name}") from None
     except OSError as error:
         raise SettingsError(f"{name} cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{name} is not text; accepted are {ACCEPTED}") from None
-    if not saved.count:
-        raise SettingsError(f"{name} holds no products; accepted are {ACCEPTED}")
-    return saved
 
 
 def _loaded(path: Path, kept: object, name: str) -> Saved:

@@ -30,6 +30,19 @@ def test_every_format_of_a_search_comes_back(archive, skyhaul, form, lines):
     assert looked_up == 0 if form != "names" else looked_up > 0
 
 
+@pytest.mark.parametrize("form", ["table", "jsonl", "geojson", "csv", "names", "stac", "geoparquet"])
+def test_a_result_of_nothing_comes_back_as_nothing(archive, skyhaul, form):
+    ran = skyhaul("search", "--tile", "32TQR", "--end", "1999-01-01", "--format", form, "--output", f"none.{form}")
+    assert ran.code == 3, ran.err
+    ran = skyhaul("download", "--from", f"none.{form}", "--into", "archive")
+    assert ran.code == 3, ran.err
+    ran = skyhaul("select", f"none.{form}", "--format", form, "--output", f"again.{form}")
+    assert ran.code == 3, ran.err
+    assert "nothing left" in ran.err
+    again, none = (skyhaul.folder / f"{name}.{form}" for name in ("again", "none"))
+    assert again.read_bytes() == none.read_bytes()
+
+
 @pytest.mark.parametrize("form", ["ids", "urls", "keys"])
 def test_lists_that_others_made(archive, skyhaul, form, lines):
     root = archive.addresses["download_url"]
@@ -62,7 +75,6 @@ def test_what_the_catalogue_does_not_have_is_named_and_the_rest_is_fetched(archi
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "stdin holds no products"),
         ("{", "stdin is not valid JSON"),
         ("[1]", "stdin is a JSON array"),
         ("../../etc/passwd", "stdin, line 1: '../../etc/passwd' is not a product"),
