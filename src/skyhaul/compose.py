@@ -53,10 +53,11 @@ class Parts:
     async def prepare(self, via: Via) -> None:
         """What the first request for bytes would wait for, done while the catalogue is asked: a login, imports.
 
-        What fails here fails again where it is needed, and is told there.
+        What fails here fails again where it is needed, and is told there. Where not all files want a login, it waits for one that does.
         """
+        wanted = self.archive.account is not None and self.archive.account.needed
         async with create_task_group() as tasks:
-            if self.tokens is not None and via != "s3":
+            if self.tokens is not None and wanted and via != "s3":
                 tasks.start_soon(_tried, self.tokens.token)
             if self.s3 is not None and via != "http":
                 tasks.start_soon(to_thread.run_sync, self.s3.prepare)
