@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +21,9 @@ TABLE_HEAD = TABLE_ROW.format("sensing start", "size", "cloud", "cover", "", "na
 """The first line of ``table``; the others end with names."""
 
 JSON_COLUMNS = frozenset(COLUMNS[-3:])
+
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][\w.-]{3,249}", re.ASCII)
+"""Names that stand in a list as they are. Others could be something else there, and are written as JSON writes text."""
 
 
 class Line(msgspec.Struct):
@@ -92,6 +96,19 @@ def as_line(product: Product) -> dict[str, Any]:
         for key, value in line.items()
         if value is not None or key not in {"modified", "quicklook_url", "coverage"}
     }
+
+
+def quoted(name: str) -> str:
+    """The name as a row of a list."""
+    return name if PLAIN_NAME.fullmatch(name) else msgspec.json.encode(name).decode()
+
+
+def unquoted(row: str) -> str | None:
+    """The name that :func:`quoted` has written; ``None`` where the row is something else."""
+    try:
+        return msgspec.json.decode(row, type=str)
+    except msgspec.DecodeError:
+        return None
 
 
 def stamped(moment: datetime | None) -> str | None:

@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from skyhaul.columns import unquoted
 from skyhaul.errors import SettingsError
 from skyhaul.keys import KEYS
 from skyhaul.values import meant, nearest
@@ -158,7 +159,7 @@ def _listed(piece: object, given: Given) -> Iterator[object]:
     found = [line.strip() for line in lines.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if not found:
         raise SettingsError(f"{given.label} {piece}: there is nothing in it; one a line is meant")
-    yield from found
+    yield from (line if (name := unquoted(line)) is None else name for line in found)
 
 
 def _options(options: Mapping[str, object], folder: Path) -> dict[str, Given]:

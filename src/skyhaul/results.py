@@ -14,7 +14,7 @@ from typing import Any, Protocol, Self, TextIO
 
 import msgspec
 
-from skyhaul.columns import COLUMNS, JSON_COLUMNS, TABLE_HEAD, TABLE_ROW, as_line, stamped
+from skyhaul.columns import COLUMNS, JSON_COLUMNS, TABLE_HEAD, TABLE_ROW, as_line, quoted, stamped
 from skyhaul.errors import SettingsError
 from skyhaul.footprint import bounds
 from skyhaul.keys import ResultFormat
@@ -188,7 +188,7 @@ _FORMATS: Mapping[ResultFormat, _Format] = {
         row=_feature, begin='{"type":"FeatureCollection","features":[\n', between=",\n", after="", end="\n]}\n"
     ),
     "csv": _Format(row=_csv, begin=_csv_row(list(COLUMNS)) + "\n"),
-    "names": _Format(row=lambda product: product.name),
+    "names": _Format(row=lambda product: quoted(product.name)),
     "stac": _Format(
         row=_item, begin='{"type":"FeatureCollection","features":[\n', between=",\n", after="", end="\n]}\n"
     ),

@@ -19,7 +19,7 @@ from uuid import UUID
 import msgspec
 
 from skyhaul import lists, metalink
-from skyhaul.columns import COLUMNS, TABLE_HEAD, Line
+from skyhaul.columns import COLUMNS, PLAIN_NAME, TABLE_HEAD, Line, quoted, unquoted
 from skyhaul.discreet import without_secrets
 from skyhaul.errors import SettingsError
 from skyhaul.model import Product
@@ -30,7 +30,6 @@ ACCEPTED = (
 )
 
 _PRODUCT_URL = re.compile(r"Products\('?([0-9a-fA-F-]{36})'?\)")
-_NAME = re.compile(r"[A-Za-z0-9][\w.-]{3,249}", re.ASCII)
 _SUFFIXED_PART = re.compile(r"\.(?:SAFE|SEN3|SEN6|EOF|nc)(?:\.zip)?(?:/|$)")
 _SUFFIXED = re.compile(r"\.(?:SAFE|SEN3|SEN6|EOF|nc)$")
 
@@ -163,7 +162,7 @@ def parse(text: str, name: str) -> Saved:
     rows = text.split("\n")
     header = next((row for row in rows if row.strip()), "")
     if header.rstrip("\r") == TABLE_HEAD:
-        return _listed(((number, row.split()[-1]) for number, row in enumerate(rows, start=1) if _names(row)), name)
+        return _listed(((number, _named(row)) for number, row in enumerate(rows, start=1) if _names(row)), name)
     if {"name", "id"} & {cell.strip().lower() for cell in header.split(",")} and "," in header:
         return _csv(text, name)
     return _listed(enumerate(rows, start=1), name)
@@ -172,6 +171,11 @@ def parse(text: str, name: str) -> Saved:
 def _names(row: str) -> bool:
     """Whether a row of a table is about a product."""
     return bool(row.strip()) and row.rstrip("\r") != TABLE_HEAD
+
+
+def _named(row: str) -> str:
+    """What a row of a table names, as a row of a list."""
+    return quoted(row[len(TABLE_HEAD) - len("name") :].strip() or row.strip())
 
 
 def _is_line(first: str) -> bool:
@@ -301,6 +305,9 @@ class _Found:
         if option is not None and self.entries:
             self.entries[-1].option(*option)
             return
+        if (named := unquoted(row.strip())) is not None:
+            self.names[named] = None
+            return
         known = _key(row.strip())
         if known is None:
             self.entries.append(_file(row.strip(), where))
@@ -328,7 +335,7 @@ def _key(written: str) -> tuple[str, str] | None:
         return "id", found[1].lower()
     if written.startswith("/eodata/") or (written.startswith("s3://eodata/") and _SUFFIXED_PART.search(written)):
         return "name", _product_of(written)
-    return ("name", written) if _NAME.fullmatch(written) else None
+    return ("name", written) if PLAIN_NAME.fullmatch(written) else None
 
 
 def _product_of(path: str) -> str:

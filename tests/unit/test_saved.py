@@ -97,6 +97,20 @@ def test_a_table_comes_back_as_names():
     assert parse(stream.getvalue(), "found.txt").names == ("S2A_A.SAFE", "S2A_B.SAFE")
 
 
+@pytest.mark.parametrize("form", ["names", "table"])
+@pytest.mark.parametrize(
+    "name", ["Große Karte 2024", "карта", "scene 1.tif", "# 1", "a", '"x"', "name,id", "https://x.org/a", "tab\tname"]
+)
+def test_names_of_every_kind_come_back(form, name):
+    if form == "table" and "\t" in name:
+        pytest.skip("a table shows no control characters")
+    stream = io.StringIO()
+    with Writer(form, stream) as writer:
+        for each in (name, NAME):
+            writer.add(Product(id=each, name=each, provider="stac"))
+    assert parse(stream.getvalue(), "found.txt").names == (name, NAME)
+
+
 def test_stac_items_are_looked_up():
     item = {"type": "Feature", "stac_version": "1.0.0", "id": NAME, "geometry": None, "properties": {}}
     ours = {**item, "properties": {"skyhaul:id": ID}}
