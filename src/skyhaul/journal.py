@@ -182,15 +182,17 @@ class Journal:
 
     # runs
 
-    async def begin_run(self, title: str) -> None:
-        """Note that a run began."""
+    async def begin_run(self, title: str) -> bool:
+        """Note that a run began; whether none before it brought a product."""
 
-        def ask(db: sqlite3.Connection) -> int:
+        def ask(db: sqlite3.Connection) -> tuple[int, bool]:
             with db:
                 made = db.execute("INSERT INTO runs (started_s, title) VALUES (?, ?)", (time.time(), title))
-            return made.lastrowid or 0
+            verified = db.execute("SELECT 1 FROM products WHERE state = 'verified' LIMIT 1").fetchone()
+            return made.lastrowid or 0, verified is None
 
-        self._run = await self.ask(ask)
+        self._run, first = await self.ask(ask)
+        return first
 
     def end_run(self, report: Report) -> None:
         """Note how the run ended."""

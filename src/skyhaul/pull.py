@@ -68,7 +68,7 @@ class Pull:
             parts.emit(event)
 
         recalling = None if wanted.given else self._recalling(emit)
-        await journal.begin_run(title(self.settings.query))
+        first = await journal.begin_run(title(self.settings.query))
         emit(self._started())
         connections, cores = parts.allowance.connections, os.cpu_count() or 1
         count = processes(self.download, self.settings.provider, connections, cores=cores)
@@ -81,7 +81,9 @@ class Pull:
         try:
             account = self.account if count == 1 or orders is not None else None
             async with accounts.shared(account, allowance, meter, first=None if count == 1 else 0):
-                beside = (allowance.watch, partial(parts.prepare, self.download.via))
+                # A login is a session of the account: a run that finds everything there needs none.
+                prepare = (partial(parts.prepare, self.download.via),) if first else ()
+                beside = (allowance.watch, *prepare)
                 exit_code, stopped = await ended(line, supply, beside=beside, handle_signals=handle_signals)
         except SkyhaulError as error:
             if not tally.verified:
