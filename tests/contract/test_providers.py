@@ -279,7 +279,7 @@ CASES = [
     Case("earth-search", "sentinel-2-l2a"),
     Case("planetary-computer", "sentinel-2-l2a"),
     Case("geodes", "PEPS_S2_L1C", level="L1C"),
-    Case("noa", "SENTINEL-2", types=("S2MSI2A",), refuses=frozenset({"relative_orbit"})),
+    Case("noa", "SENTINEL-2", types=("S2MSI2A",)),
     Case("dhus", "SENTINEL-2", types=("S2MSI2A",), refuses=OFFLINE_UNTOLD),
     Case("resto", "SENTINEL-2", types=("S2MSI2A",)),
 ]
@@ -380,6 +380,8 @@ async def test_a_limit_takes_the_first(asker, known, order_by):
         {"cloud_max": "30", "cloud_min": "5"},
         {"platform": "S2A"},
         {"relative_orbit": "22"},
+        {"baseline": ">=05.00"},
+        {"rule": ["relative_orbit=22,cloud_max=30", "tile=32TQR,baseline=05.10"]},
         {"bbox": "10,44,12,46"},
         {"where": ["cloudCover<=20"]},
         {"start": "2024-04-10T10:00:00Z", "end": "2024-04-20T12:00:00Z"},

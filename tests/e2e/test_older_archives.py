@@ -60,8 +60,7 @@ def test_what_is_filtered_here_is_said(skyhaul):
     [
         ("dhus", ("--collection", "SENTINEL-2", "--online"), "--any"),
         ("dhus", ("--collection", "LANDSAT-8"), "LANDSAT-8"),
-        ("noa", ("--collection", "SENTINEL-2", "--relative-orbit", "22"), "relative_orbit"),
-        ("noa", ("--collection", "SENTINEL-2", "--where", "orbitNumber=1"), "orbitNumber"),
+        ("noa", ("--collection", "SENTINEL-2", "--where", "sliceNumber=1"), "sliceNumber"),
         ("resto", ("--start", "2024-04-01"), "collection"),
     ],
 )
@@ -75,6 +74,8 @@ def test_what_cannot_be_asked_at_all_is_an_error(skyhaul, provider, options, sai
     ("provider", "options", "missed"),
     [
         ("dhus", ("--collection", "SENTINEL-2", "--where", "datastripId=1"), "datastripId"),
+        ("noa", ("--collection", "SENTINEL-1", "--relative-orbit", "22"), "relative_orbit"),
+        ("noa", ("--collection", "SENTINEL-2", "--where", "orbitNumber=1"), "orbitNumber"),
         ("resto", ("--collection", "SENTINEL-2", "--where", "processingDate>=2024-04-01"), "processingDate"),
         (
             "dhus",

@@ -11,7 +11,7 @@ from skyhaul.errors import SettingsError
 from skyhaul.model import Condition, Query, TimeInterval
 from skyhaul.protocols import Slice
 from skyhaul.values import meant
-from skyhaul.vocabulary import TYPES
+from skyhaul.vocabulary import BASELINE, TYPES
 
 ASKED = frozenset(
     {
@@ -29,6 +29,9 @@ ATTRIBUTES = frozenset(
     }
 )
 """What the mirror knows of a product; its answers tell none of it."""
+
+NAMED = frozenset({BASELINE, "relativeOrbitNumber", "orbitNumber", "cycleNumber", "datatakeID", "tileId"})
+"""What the mirror does not know of a product, and names of some missions tell."""
 
 ORDERS = ("start", "-start")
 PAGE = 50
@@ -69,22 +72,24 @@ def speakable(query: Query) -> Query:
     Raises:
         SettingsError: the query has something that the mirror cannot be asked, nor its answers tell.
     """
-    if unknown := [each.attribute for each in query.where if each.attribute not in ATTRIBUTES]:
-        raise SettingsError(f"the NOA mirror does not know {unknown[0]}; {meant(unknown[0], ATTRIBUTES)}")
-    if differing := [
-        each.attribute for each in query.where if each.operator == "ne" and TYPES[each.attribute] == "String"
-    ]:
+    asked = tuple(each for each in query.where if each.attribute not in NAMED)
+    if unknown := [each.attribute for each in asked if each.attribute not in ATTRIBUTES]:
+        raise SettingsError(f"the NOA mirror does not know {unknown[0]}; {meant(unknown[0], ATTRIBUTES | NAMED)}")
+    if differing := [each.attribute for each in asked if each.operator == "ne" and TYPES[each.attribute] == "String"]:
         # Whether a product has the attribute at all the mirror does not tell.
         raise SettingsError(
             f"the NOA mirror cannot be asked for a {differing[0]} that differs: name what is wanted, {differing[0]} in (…)"
         )
-    if query.relative_orbit is not None:
-        raise SettingsError(
-            "the NOA mirror cannot be asked for relative_orbit, and what it tells does not show it: leave it out"
-        )
     missions = [each for each in (query.collection, query.platform) if each]
     where = tuple(condition for mission in missions for condition in _of_mission(mission))
-    return replace(query, collection=None, platform=None, names=(), tiles=(), where=(*query.where, *where))
+    return replace(
+        query, collection=None, platform=None, names=(), tiles=(), relative_orbit=None, where=(*asked, *where)
+    )
+
+
+def by_name(query: Query) -> tuple[Condition, ...]:
+    """The conditions that are compared with names."""
+    return tuple(each for each in query.where if each.attribute in NAMED)
 
 
 def _of_mission(text: str) -> tuple[Condition, ...]:

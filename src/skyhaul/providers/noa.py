@@ -13,7 +13,7 @@ from skyhaul.archives import Made, Means
 from skyhaul.catalogue import by_time
 from skyhaul.catalogue.entities import parse_page
 from skyhaul.catalogue.here import restricting, sorted_out
-from skyhaul.catalogue.noa_query import ASKED, PAGE, page_url, speakable
+from skyhaul.catalogue.noa_query import ASKED, PAGE, by_name, page_url, speakable
 from skyhaul.catalogue.rules import folded
 from skyhaul.errors import CatalogueError, SettingsError
 from skyhaul.model import Product, Query, RemoteObject, Route, TimeInterval
@@ -21,7 +21,10 @@ from skyhaul.protocols import Expected, Here, LinkPaging, Page, Slice, Source, W
 from skyhaul.providers import zips
 
 TOLD = frozenset(
-    {"collection", "platform", "sensing", "published", "area", "tiles", "names", "ids", "season", "online"}
+    {
+        *("collection", "platform", "sensing", "published", "area", "tiles", "names", "ids", "season", "online"),
+        "relative_orbit",
+    }
 )
 """The fields of a query that the mirror's answers show."""
 
@@ -42,7 +45,7 @@ class Noa:
     paging: ClassVar[LinkPaging] = LinkPaging(page_size=PAGE, concurrency=2)
 
     def here(self, query: Query) -> Here | None:
-        """See :class:`skyhaul.protocols.Catalogue`. Names, tiles and seasons are compared here.
+        """See :class:`skyhaul.protocols.Catalogue`. Names, what they tell, and seasons are compared here.
 
         Raises:
             SettingsError: also for a rule that has other ones of these than the query, beside attributes: the answers tell none.
@@ -53,10 +56,15 @@ class Noa:
         for rule in folded(query).rules if len(query.rules) == 1 else ():
             if _mixed(rule) and (untold := [name for name in restricting(rule) if name not in TOLD]):
                 raise SettingsError(
-                    f"the NOA mirror cannot be asked for {untold[0]} beside names, tiles or a season of a rule and of the whole"
+                    f"the NOA mirror cannot be asked for {untold[0]} beside names, what they tell, or a season of a rule and of the whole"
                 )
         mixed = any(map(_mixed, query.rules))
-        return sorted_out(query, asked=ASKED if mixed else ASKED | {"rules"}, archive=self.name)
+        # Once the only rule is folded into the query, rules have no conditions of their own.
+        return sorted_out(
+            replace(query, where=by_name(query)),
+            asked=ASKED - {"where"} if mixed else (ASKED | {"rules"}) - {"where"},
+            archive=self.name,
+        )
 
     async def page(self, part: Slice, skip: int, *, count: bool) -> Page:  # noqa: ARG002 it never counts
         """See :class:`skyhaul.protocols.Catalogue`. That there is nothing at all is asked twice."""
@@ -109,7 +117,7 @@ class Noa:
 
 
 def _mixed(rule: Query) -> bool:
-    return bool(rule.names or rule.tiles or rule.season)
+    return bool(rule.names or rule.tiles or rule.season or rule.relative_orbit is not None or by_name(rule))
 
 
 def made(means: Means) -> Made:

@@ -63,9 +63,8 @@ def test_rules_are_joined_by_or():
     ("query", "said"),
     [
         ({"order_by": "published"}, "by start alone"),
-        ({"relative_orbit": 22}, "relative_orbit"),
         ({"collection": "LANDSAT-8"}, "no LANDSAT-8"),
-        ({"where": (Condition(attribute="orbitNumber", operator="eq", value=1),)}, "does not know orbitNumber"),
+        ({"where": (Condition(attribute="sliceNumber", operator="eq", value=1),)}, "does not know sliceNumber"),
         ({"where": (Condition(attribute="timeliness", operator="ne", value="NT"),)}, r"timeliness in \(…\)"),
     ],
 )
