@@ -53,8 +53,8 @@ class Feed:
         try:
             async with out:  # whoever waits for products is let go, whatever comes
                 here = self.catalogue.here(query)
-                if here is not None and here.fields:
-                    emit(FilteredHere(provider=query.provider, fields=here.fields))
+                if here is not None and here.compared:
+                    emit(FilteredHere(provider=query.provider, fields=here.compared))
                 with unwrapped(), _while_taken():
                     self.completeness = await find_products(
                         self.catalogue,

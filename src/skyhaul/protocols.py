@@ -84,6 +84,7 @@ class Here:
     """What a catalogue cannot be asked and is left to us: the fields of the query, and whether a product meets them.
 
     ``edges`` is whether nothing but products at the ends of the query's time is left out: the catalogue's own count is then good enough.
+    ``compared`` is what people call the fields: conditions by their attributes.
     ``tells`` is, by what is compared, whether a product says it; ``None`` of one that something else leaves out. Where it is missed and no
     product says it, the query cannot be answered.
     """
@@ -91,6 +92,7 @@ class Here:
     fields: tuple[str, ...]
     keeps: Callable[[Product], bool]
     edges: bool = False
+    compared: tuple[str, ...] = ()
     tells: Mapping[str, Callable[[Product], bool | None]] = field(default_factory=dict)
 
 

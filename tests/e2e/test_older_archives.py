@@ -52,6 +52,8 @@ def test_a_search_without_times_goes_through_both_collections_of_peps(skyhaul):
 
 def test_what_is_filtered_here_is_said(skyhaul):
     assert "cannot be asked for cloud_max" in found(skyhaul, "resto", *S2, "--cloud-max", "20")[1]
+    said = found(skyhaul, "noa", *S2, "--where", "cloudCover<=20", "--baseline", ">=04.00")[1]
+    assert "cannot be asked for processingBaseline:" in said
     assert "cannot be asked" not in found(skyhaul, "dhus", *S2, "--cloud-max", "20")[1]
 
 

@@ -71,8 +71,13 @@ def sorted_out(query: Query, *, asked: Collection[str], archive: str) -> Here | 
     return Here(
         fields=tuple(left),
         keeps=lambda product: all(check(product) for check in checks),
+        compared=tuple(dict.fromkeys(each for name in left for each in _called(name, query))),
         tells=_tells(query, left),
     )
+
+
+def _called(name: str, query: Query) -> Iterator[str]:
+    yield from (condition.attribute for condition in query.where) if name == "where" else (name,)
 
 
 def _tells(query: Query, left: Sequence[str]) -> Mapping[str, Callable[[Product], bool | None]]:

@@ -58,6 +58,7 @@ class Resto:
         return replace(
             rest,
             fields=(*rest.fields, "product_types"),
+            compared=(*rest.compared, "product_types"),
             keeps=lambda product: any(_is_of(product, kind) for kind in query.product_types) and rest.keeps(product),
         )
 
