@@ -22,7 +22,7 @@ TABLE_HEAD = TABLE_ROW.format("sensing start", "size", "cloud", "cover", "", "na
 
 JSON_COLUMNS = frozenset(COLUMNS[-3:])
 
-PLAIN_NAME = re.compile(r"[A-Za-z0-9][\w.-]{3,249}", re.ASCII)
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,249}", re.ASCII)
 """Names that stand in a list as they are. Others could be something else there, and are written as JSON writes text."""
 
 
