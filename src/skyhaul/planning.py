@@ -34,6 +34,7 @@ class Plan:
     slices: tuple[str, ...] = ()
     routes: Mapping[Route, int] = field(default_factory=dict)
     by_type: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    unsized_by_type: Mapping[str, int] = field(default_factory=dict)
     in_part: bool = False
     disk_free_bytes: int = 0
     allowance_bytes: int | None = None
@@ -53,19 +54,19 @@ class Plan:
 
 @dataclass(slots=True)
 class Totals:
-    """Products added up: how many, how large, of which types. ``by_type`` holds (products, bytes); ``unsized`` state no size."""
+    """Products added up: how many, how large. By type, ``by_type`` holds (products, bytes) and ``unsized`` how many state no size."""
 
     products: int = 0
-    unsized: int = 0
     bytes: int = 0
     by_type: dict[str, tuple[int, int]] = field(default_factory=dict)
+    unsized: Counter[str] = field(default_factory=Counter)
 
     def add(self, product: Product) -> None:
         """Count a product."""
         self.products += 1
-        self.unsized += product.size is None
         self.bytes += product.size or 0
         kind = product.product_type or "unknown"
+        self.unsized[kind] += product.size is None
         products, size = self.by_type.get(kind, (0, 0))
         self.by_type[kind] = (products + 1, size + (product.size or 0))
 
@@ -98,7 +99,8 @@ async def planned(
     return Plan(
         products=totals.products,
         offline=offline,
-        unsized=totals.unsized,
+        unsized=totals.unsized.total(),
+        unsized_by_type=+totals.unsized,
         objects=objects,
         bytes=totals.bytes,
         largest_bytes=largest,

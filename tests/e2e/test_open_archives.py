@@ -141,6 +141,14 @@ def test_an_interrupted_run_is_gone_on_with(warm, tmp_path):
         assert len(images(skyhaul.folder / "x")) == 7
 
 
+def test_sizes_that_no_product_states_are_not_summed_up_as_nothing(skyhaul, command):
+    for verb in ("search", "plan"):
+        ran = skyhaul(*command(verb, "planetary-computer"))
+        assert ran.code == 0, ran.err
+        assert "unknown size" in ran.out + ran.err
+        assert " 0 B" not in ran.out.partition("\ndisk")[0] + ran.err
+
+
 def test_what_is_found_is_the_same_in_every_format(skyhaul, command):
     told = skyhaul(*command("search", "earth-search"), "--tile", "32TQR", "--format", "jsonl")
     assert told.code == 0, told.err

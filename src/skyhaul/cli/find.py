@@ -139,19 +139,29 @@ def check_restricted(query: Query) -> None:
 
 def _summed(totals: Totals, limits: ProviderSettings) -> str:
     """What was found in figures, and what fetching all of it would cost."""
-    from skyhaul.observe.text import bytes_text, count_text, percent_text, span_text
+    from skyhaul.observe.text import count_text, percent_text, span_text
 
     kinds = [
-        f"{kind} {count_text(count)} of {bytes_text(size)}" for kind, (count, size) in sorted(totals.by_type.items())
+        f"{kind} {count_text(count)} of {_sized(count, size, totals.unsized[kind])}"
+        for kind, (count, size) in sorted(totals.by_type.items())
     ]
-    unsized = f" and {count_text(totals.unsized)} of unknown size" if totals.unsized else ""
-    text = f"{count_text(totals.products)} products, {bytes_text(totals.bytes)}{unsized} ({', '.join(kinds)})"
+    size = _sized(totals.products, totals.bytes, totals.unsized.total())
+    text = f"{count_text(totals.products)} products, {size} ({', '.join(kinds)})"
     seconds, allowance = totals.seconds(limits), limits.bytes_per_30_days
     costs = [
         *([f"{span_text(seconds)} at the archive's limits"] if seconds is not None else []),
         *([f"{percent_text(totals.bytes / allowance)} of 30 days' allowance"] if allowance else []),
     ]
     return f"{text}: {', '.join(costs)}" if costs else text
+
+
+def _sized(products: int, size: int, unsized: int) -> str:
+    """The size of so many products, of which some are ``unsized``."""
+    from skyhaul.observe.text import bytes_text, count_text
+
+    if products and products == unsized:
+        return "unknown size"
+    return bytes_text(size) + (f" and {count_text(unsized)} of unknown size" if unsized else "")
 
 
 def _held_back(settings: Settings, account: Credentials) -> str:
@@ -273,14 +283,16 @@ def _print_plan(plan: Plan) -> None:
 
     routes = ", ".join(f"{count_text(count)} over {route}" for route, count in plan.routes.items())
     share = f", {100 * plan.bytes / plan.allowance_bytes:.1f} % of 30 days' allowance" if plan.allowance_bytes else ""
-    unsized = f" and {count_text(plan.unsized)} products of unknown size" if plan.unsized else ""
     room = "fits" if plan.fits else "does not fit"
     rows = [
         ("products", count_text(plan.products) + (f" ({count_text(plan.offline)} offline)" if plan.offline else "")),
-        *(("", f"{kind}  {count_text(count)}  {bytes_text(size)}") for kind, (count, size) in plan.by_type.items()),
+        *(
+            ("", f"{kind}  {count_text(count)}  {_sized(count, size, plan.unsized_by_type.get(kind, 0))}")
+            for kind, (count, size) in plan.by_type.items()
+        ),
         ("slices", count_text(len(plan.slices))),
         ("requests", f"{count_text(plan.objects)} ({routes})" if routes else "0"),
-        ("bytes", f"{'at most ' if plan.in_part else ''}{bytes_text(plan.bytes)}{unsized}{share}"),
+        ("bytes", f"{'at most ' if plan.in_part else ''}{_sized(plan.products, plan.bytes, plan.unsized)}{share}"),
         *(
             [
                 (
