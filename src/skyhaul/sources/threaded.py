@@ -48,9 +48,11 @@ class Threaded:
 
     async def send(self, request: Request, ready: Ready) -> ThreadedResponse:
         """See :class:`~skyhaul.sources.wire.Wire`. A connection that breaks before an answer is tried once more, as a fresh one."""
+        where = urlsplit(request.url).scheme, place(request.url)
+        if where[0] == "https" and self._context is None:
+            self._context = await to_thread.run_sync(ssl.create_default_context)  # the roots take a moment to be read
         headers = await ready() or request.headers
         sent = {"User-Agent": AGENT, "Accept": "*/*", **_login(request.url), **headers}
-        where = urlsplit(request.url).scheme, place(request.url)
         line = self._kept(where) or self._fresh(where)
         try:
             try:
@@ -90,7 +92,6 @@ class Threaded:
     def _fresh(self, where: Where) -> Line:
         scheme, netloc = where
         if scheme == "https":
-            self._context = self._context or ssl.create_default_context()
             tls = http.client.HTTPSConnection(netloc, timeout=self._connect_s, context=self._context)
             return Line(tls, self._stall_s)
         return Line(http.client.HTTPConnection(netloc, timeout=self._connect_s), self._stall_s)
