@@ -10,7 +10,7 @@ from typing import Protocol
 from skyhaul.events import Event
 from skyhaul.model import ByteRange, Product, Query, RemoteObject, Route, TimeInterval, Via
 
-BATCH_BYTES = 1 << 20
+BATCH_BYTES = 1 << 19
 """What is received, written and hashed at a time: a hop to a thread costs about 50 µs. A kill costs what is written and not yet noted: two
 batches of each stream."""
 
