@@ -1,7 +1,7 @@
 """Requests whose bodies are large: each on a connection of its own, which a thread reads. Home of http.client.
 
-A thread receives half a mebibyte at a time into memory that it uses again, has it written and hashed while it still is in the processor's
-cache, and only then tells the event loop: packets that the loop handles, and batches that change threads, cost twice as much.
+A thread receives half a mebibyte at a time into memory that it uses again, has it written and hashed, and only then tells the event loop.
+A silent disk or host keeps its own thread waiting and nobody else.
 """
 
 from __future__ import annotations
