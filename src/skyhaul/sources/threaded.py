@@ -182,8 +182,8 @@ class Line:
 
     def _comes(self, within_s: float) -> bool:
         """Whether more comes so soon."""
-        if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
-            return within_s > 0
+        if isinstance(self._sock, ssl.SSLSocket):
+            return within_s > 0  # records of 16 KiB: to ask for each costs as much as to read it
         return within_s > 0 and bool(self._poll.poll(within_s * 1000))
 
     def fill(self, answer: http.client.HTTPResponse, take: Take) -> int:
