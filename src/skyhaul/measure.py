@@ -27,6 +27,7 @@ from skyhaul.events import Meter
 from skyhaul.model import ByteRange, Checksum, Product, RemoteObject
 from skyhaul.pipeline import unwrapped
 from skyhaul.protocols import BATCH_BYTES, Pieces, Slice, Source, Wish
+from skyhaul.retry import RetryPolicy
 from skyhaul.settings import Settings
 from skyhaul.sources import http
 from skyhaul.transfer.engine import WRITERS
@@ -40,6 +41,10 @@ BUSY = 0.85
 """Of a core, from which on the processor is what limits one process."""
 
 WARM_S = 0.2
+
+AGAIN = RetryPolicy(attempts=4)
+"""What is refused may be allowed in a moment: archives release the streams of the setup before late."""
+
 DISK_BLOCKS_MAX = 512
 _HASHED = Checksum(algorithm="BLAKE3", value="0" * 64)
 
@@ -162,7 +167,7 @@ async def measured(
 
     Raises:
         ObjectMissing: there is nothing to fetch.
-        RemoteError: a request failed: nothing is asked twice here.
+        RemoteError: requests failed again and again.
         SinkError: the folder cannot be written.
     """
     with unwrapped():
@@ -217,7 +222,7 @@ class Bench:
         """Every setup: connections, until the host refuses; with as many as were best parts, no hashing, processes; the disk alone."""
 
         async def point(setup: Setup) -> Point:
-            found = await self.point(setup, sweep.seconds)
+            found = await AGAIN.call(lambda: self.point(setup, sweep.seconds))
             note(found)
             return found
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 from contextlib import asynccontextmanager
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skyhaul.errors import ConnectionLost, HostBusy
-from skyhaul.measure import Bench, Figures, Point, Setup, Sweep, chosen, disk_rate, limit, machine, shared, spans
+from skyhaul.measure import AGAIN, Bench, Figures, Point, Setup, Sweep, chosen, disk_rate, limit, machine, shared, spans
 from skyhaul.model import ByteRange, RemoteObject
 from skyhaul.protocols import Body
 from support.pouring import pouring
@@ -57,11 +58,17 @@ def test_parts_follow_each_other_through_the_object_and_begin_again(size, part_b
     assert all(one.stop == other.start for one, other in pairwise(found[:once]))
 
 
+@pytest.fixture(autouse=True)
+def in_haste(monkeypatch):
+    """Who is refused is not patient for long."""
+    monkeypatch.setattr("skyhaul.measure.AGAIN", replace(AGAIN, wait_initial_s=0.1))
+
+
 class Scripted:
     """A source that knows how many read from it at once, and refuses more than it allows."""
 
-    def __init__(self, allowed=100, error=None):
-        self.allowed, self.error = allowed, error
+    def __init__(self, allowed=100, error=None, late_s=0.0):
+        self.allowed, self.error, self.late_s = allowed, error, late_s
         self.open = self.most = 0
         self.asked: list[ByteRange | None] = []
 
@@ -81,7 +88,13 @@ class Scripted:
                 ranged=span is not None, total=obj.size, etag=None, pour=pouring(self._chunks(span, obj)), media_type=""
             )
         finally:
-            self.open -= 1
+            if self.late_s:
+                asyncio.get_running_loop().call_later(self.late_s, self._released)
+            else:
+                self._released()
+
+    def _released(self):
+        self.open -= 1
 
     async def _chunks(self, span, obj):
         size = obj.size if span is None else len(span)
@@ -121,6 +134,14 @@ async def test_the_sweep_ends_at_what_the_host_allows(tmp_path):
     assert swept.verified is noted[-2]
     assert swept.verified.setup.connections == swept.unverified.setup.connections
     assert swept.unverified is noted[-1]
+
+
+async def test_streams_that_are_released_late_are_waited_for(tmp_path):
+    noted: list[Point] = []
+    sweep = Sweep(connections=(2,), part_bytes=(1 << 20,), seconds=0.05)
+    obj = RemoteObject(route="http", location="http://host/one.bin", path="one.bin", size=10**12)
+    await Bench(source=Scripted(allowed=2, late_s=0.1), obj=obj, folder=tmp_path).swept(sweep, noted.append)
+    assert [each.setup.connections for each in noted] == [2, 2, 2, 2]
 
 
 @pytest.mark.parametrize("error", [HostBusy("never", status=503), ConnectionLost("broke")], ids=["busy", "broken"])
