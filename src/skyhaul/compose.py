@@ -68,7 +68,7 @@ async def composed(settings: Settings, account: Credentials, plain: Http, *, emi
     archive, urls, retry = find(settings.query.provider), settings.provider, RetryPolicy()
     if archive.account is not None:
         plain = plain.of(archive.account, account.secrets)
-    tokens = _tokens(archive.account, plain, urls, account, retry)
+    tokens = _tokens(plain, settings, account, retry, emit)
     s3 = _s3(archive.account, plain, urls, account)
     exchange, sign = _let_in(archive.account, plain, urls, account, tokens)
     sources: dict[Route, Source] = {}
@@ -198,8 +198,9 @@ def _shown(account: Account, credentials: Credentials) -> Mapping[str, str]:
 
 
 def _tokens(
-    account: Account | None, plain: Http, urls: ProviderSettings, credentials: Credentials, retry: RetryPolicy
+    plain: Http, settings: Settings, credentials: Credentials, retry: RetryPolicy, emit: Emit
 ) -> TokenSource | None:
+    account, url = find(settings.query.provider).account, settings.provider.token_url
     if account is None or account.way != "oidc" or not credentials.login:
         return None
     username, password = credentials.require_login()
@@ -211,7 +212,12 @@ def _tokens(
         prefix=account.prefix,
         made_at=account.made_at,
     )
-    return TokenSource(plain, urls.token_url, login, retry=retry)
+    host = urlsplit(url).hostname or ""
+
+    def again(error: SkyhaulError, wait_s: float) -> None:
+        emit(HostCooled(host=host, seconds=wait_s, reason=f"login: {error}"))
+
+    return TokenSource(plain, url, login, retry=retry, on_retry=again)
 
 
 def _s3(account: Account | None, plain: Http, urls: ProviderSettings, credentials: Credentials) -> S3 | None:

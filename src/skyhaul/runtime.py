@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
 import anyio
-from anyio import to_thread
+from anyio import move_on_after, to_thread
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream
 
@@ -38,6 +38,8 @@ from skyhaul.sources import http
 from skyhaul.transfer.sink import check_writable, free_bytes
 
 BUCKET = "eodata"
+LOGOUT_S = 3.0
+"""A session that cannot be ended in this time ends by itself, an hour after its login."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,5 +216,10 @@ async def opened(
         account = await with_profile(find(settings.query.provider), credentials)
         async with http.opened(stall_s=settings.provider.stall_s) as plain, anyio.create_task_group() as tasks:
             parts = await composed(settings, account, plain, emit=emit or (lambda _: None), meter=meter or Meter())
-            yield Haul(settings, account, parts, tasks)
-            tasks.cancel_scope.cancel()
+            try:
+                yield Haul(settings, account, parts, tasks)
+            finally:
+                tasks.cancel_scope.cancel()
+                if parts.tokens is not None:
+                    with move_on_after(LOGOUT_S, shield=True), suppress(SkyhaulError):
+                        await parts.tokens.log_out()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from collections import Counter
+from urllib.parse import urlencode
 
 import msgspec
 import pytest
 
 from skyhaul.simulate.scenario import NAMED
+from support.served import Archive
 from support.trees import products, published, wrong
 
 TWO = ("--product-type", "IW_GRDH_1S", "--end", "2024-04-20")
@@ -184,3 +187,37 @@ def test_hostile_names_stay_inside(archive, skyhaul, via, fault):
     assert ran.code == 1, ran.err
     assert products(destination) == []
     assert [line["kind"] for line in ran.lines] == ["UnsafeName"]
+
+
+def login(archive: Archive) -> str:
+    """A session of somebody else's with the same account; the refresh token that ends it."""
+    form = {
+        "client_id": "cdse-public",
+        "grant_type": "password",
+        **{field: archive.environment[f"CDSE_{field.upper()}"] for field in ("username", "password")},
+    }
+    with urllib.request.urlopen(archive.addresses["token_url"], urlencode(form).encode()) as reply:
+        return json.load(reply)["refresh_token"]
+
+
+def test_a_run_ends_its_session(archive, skyhaul):
+    archive.play(max_sessions=1)
+    for into in ("one", "two", "three"):
+        ran = skyhaul("download", *TWO, "--limit", "1", "--via", "http", "--into", into)
+        assert ran.code == 0, ran.err
+    assert archive.asked("identity.logout") == 3
+    assert skyhaul("auth", "check").code == 0
+    assert archive.asked("identity.logout") == 4
+
+
+def test_an_account_without_a_session_left_is_waited_for_and_said_to_be_so(archive, skyhaul):
+    archive.play()
+    other = login(archive)
+    archive.play(max_sessions=1)
+    with skyhaul.begun("download", *TWO, "--limit", "1", "--via", "http", "--into", "archive") as process:
+        assert any("login: " in line and "Max session number 1 exceeded" in line for line in process.stderr)
+        form = {"client_id": "cdse-public", "refresh_token": other}
+        ended = archive.addresses["token_url"].removesuffix("token") + "logout"
+        urllib.request.urlopen(ended, urlencode(form).encode()).close()
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err

@@ -20,7 +20,7 @@ from support.warm import Warm
 WORLD = ("--products", "500", "--scale", "0.0004")
 """Every kind of product there is, small: what takes long in a test is the number of requests, not of bytes."""
 
-UNHURRIED = {"bytes_per_s_per_connection": None, "s3_requests_per_minute": None}
+UNHURRIED = {"bytes_per_s_per_connection": None, "s3_requests_per_minute": None, "max_sessions": 1_000_000}
 TIMEOUT_S = 120
 
 TILE = "32TQR"

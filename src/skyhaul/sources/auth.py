@@ -1,7 +1,7 @@
 """OpenID Connect tokens: one for all, renewed once for all, before it expires. Home of pyotp.
 
 CDSE (Keycloak, realm CDSE): an access token lasts 10 minutes, a refresh token 60; each login opens one of at most 100 sessions,
-so a run logs in once and refreshes. Only password-grant tokens of ``cdse-public`` open the download host.
+so a run logs in once, refreshes, and logs out. Only password-grant tokens of ``cdse-public`` open the download host.
 """
 
 from __future__ import annotations
@@ -123,6 +123,18 @@ class TokenSource:
         """The host did not take ``token``. The next asker gets a new one."""
         if token == self._token:
             self._token = None
+
+    async def log_out(self) -> None:
+        """End the session, which would count against the account for another hour; nothing where there is none, or no way to.
+
+        Raises:
+            SkyhaulError: it could not be ended.
+        """
+        # Keycloak, as every identity provider here is: the logout lies beside the token.
+        protocol, _, name = self._url.rpartition("/")
+        if self._refresh is not None and name == "token":
+            form = {"client_id": self._login.client_id, "refresh_token": self._refresh}
+            await self._http.post(f"{protocol}/logout", urlencode(form).encode(), FORM)
 
     async def _renew(self) -> str:
         if self._refresh is not None and time.monotonic() < self._refresh_until:
