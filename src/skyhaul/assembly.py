@@ -76,6 +76,8 @@ class Assembly:
     login: Callable[[str], Awaitable[None]] | None = None
     known: dict[str, dict[str, KnownFile]] = field(default_factory=dict)
     ahead: dict[str, Ahead] = field(default_factory=dict)
+    places: dict[PurePosixPath, str] = field(default_factory=dict)
+    """Whose the places of products under way are."""
 
     async def present(self, product: Product) -> ProductResult | None:
         """The result of an earlier run, if its files are still there; what the journal does not know is verified again."""
@@ -119,14 +121,29 @@ class Assembly:
 
     async def expand(self, product: Product) -> Job:
         """The product's objects, with the digests that its manifest states: the manifest itself is fetched here."""
+        path = self._path(product)
         self.meter.expanding += 1
         try:
-            return await self._expanded(product)
+            self._check_free(path, product, self.places.setdefault(path, product.id))
+            return await self._expanded(product, path)
+        except BaseException:
+            self._leave(path, product)
+            raise
         finally:
             self.meter.expanding -= 1
 
-    async def _expanded(self, product: Product) -> Job:
-        path = self._path(product)
+    def _check_free(self, path: PurePosixPath, product: Product, owner: str | None) -> None:
+        if owner not in {None, product.id}:
+            raise UnsafeName(
+                f"{product.name}: product {owner} has the same name and the same place, {path}; "
+                "--layout '{id}/{name}' keeps them apart, and if the other is not wanted any more, remove it"
+            )
+
+    def _leave(self, path: PurePosixPath, product: Product) -> None:
+        if self.places.get(path) == product.id:
+            del self.places[path]
+
+    async def _expanded(self, product: Product, path: PurePosixPath) -> Job:
         await to_thread.run_sync(self.journal.check_there)
 
         async def once() -> Sequence[RemoteObject]:
@@ -138,8 +155,11 @@ class Assembly:
             await self.login(objects[0].location)  # a refused login ends the run here, not product by product
         _check_names(objects)
         self.known[product.id] = await self.journal.files(product.id)
-        places = (self._folder(product), self.order.destination / path)
-        fresh = not objects[0].archive and not await to_thread.run_sync(_any_there, places)
+        final = path if self.order.extract or not objects[0].archive else path.with_name(objects[0].path)
+        there = await to_thread.run_sync(_there, (self._folder(product), self.order.destination / final))
+        if there[1]:
+            self._check_free(final, product, await self.journal.owner(str(final)))
+        fresh = not objects[0].archive and not any(there)
         job = Job(product=product, path=path, objects=objects, fresh=fresh)
         first = next((obj for obj in objects if obj.manifest), None)
         if first is not None:
@@ -233,6 +253,7 @@ class Assembly:
             return await self._finished(job)
         finally:
             self.space.release(job.product.id)
+            self._leave(job.path, job.product)
 
     async def _finished(self, job: Job) -> ProductResult:
         ahead = self.ahead.pop(job.product.id, None)
@@ -284,7 +305,10 @@ class Assembly:
             path, files = job.path, [(outcome.path, outcome.size) for outcome in job.verified]
             # The manifest vouches for what it lists; what it leaves out (itself, previews, schemas) nobody vouches for.
             level = "manifest" if job.objects[0].manifest and "manifest" in levels else max(levels, key=LEVELS.index)
-            self._enough(level)
+            self._enough(
+                level,
+                [each.path for each in job.verified if each.level == "length" and each.path != job.objects[0].path],
+            )
             _check_whole(files, tree, final)
             if tree.exists():
                 publish(tree, final)
@@ -316,9 +340,15 @@ class Assembly:
             publish(archive, final.with_name(archive.name + (".zip" if archive.name == final.name else "")))
         return job.path, level, files
 
-    def _enough(self, level: str) -> None:
+    def _enough(self, level: str, unvouched: Sequence[str] = ()) -> None:
+        """See that what nobody vouches for is wanted all the same: a product, or files that its manifest leaves out."""
         if self.order.require_verified and level == "length":
             raise Unverifiable("nothing but its length could be checked, and --require-verified is set")
+        if self.order.require_verified and unvouched:
+            raise Unverifiable(
+                f"nothing but their length could be checked of {len(unvouched)} files that the manifest leaves out, such as "
+                f"{unvouched[0]}, and --require-verified is set: --exclude leaves them out"
+            )
 
     def _path(self, product: Product) -> PurePosixPath:
         path = product_path(product, self.order.layout)
@@ -358,8 +388,8 @@ def _check_whole(files: Sequence[tuple[str, int]], tree: Path, final: Path) -> N
             raise IntegrityError(f"{path}: it was verified, and is no longer there")
 
 
-def _any_there(places: Sequence[Path]) -> bool:
-    return any(place.exists() for place in places)
+def _there(places: Sequence[Path]) -> list[bool]:
+    return [place.exists() for place in places]
 
 
 def _has(path: Path, size: int) -> bool:

@@ -165,6 +165,15 @@ class Journal:
 
         return await self.ask(ask)
 
+    async def owner(self, path: str) -> str | None:
+        """The product that lies at ``path``, by its id; reads all of them."""
+
+        def ask(db: sqlite3.Connection) -> str | None:
+            row = db.execute("SELECT id FROM products WHERE path = ? AND state = 'verified'", (path,)).fetchone()
+            return row and str(row[0])
+
+        return await self.ask(ask)
+
     async def files(self, product: str) -> dict[str, KnownFile]:
         """What is known of a product's objects that were begun, by their paths."""
 

@@ -331,6 +331,35 @@ async def test_a_zip_that_is_there_is_taken_apart_later(tmp_path, journal):
     assert (await assemble(tmp_path, archive, product)).states == {"1": "present"}
 
 
+@pytest.mark.parametrize("extract", [True, False])
+@pytest.mark.parametrize("route", ["http", "s3"])
+async def test_products_of_one_name_do_not_become_one_folder(tmp_path, route, extract):
+    archive = Archive(route)
+    one = archive.tree(files=sentinel_2("32TQR"))
+    other = replace(archive.tree(2, files=sentinel_2("33TUL"), top=one.name), name=one.name)
+    done = await assemble(tmp_path, archive, one, other, extract=extract)
+    assert sorted(done.states.values()) == ["failed", "verified"]
+    failed = next(result for result in done.results.values() if result.state == "failed")
+    assert failed.kind == "UnsafeName"
+    assert "--layout '{id}/{name}'" in failed.error
+    there = tree_of(tmp_path)
+    archive.read  # noqa: B018 forgotten
+    again = await assemble(tmp_path, archive, other, one, extract=extract)
+    assert again.states == {each: "failed" if each == failed.id else "present" for each in ("1", "2")}
+    assert archive.read == []
+    assert tree_of(tmp_path) == there
+    apart = await assemble(tmp_path, archive, other, one, extract=extract, layout="{id}/{name}")
+    assert apart.results[failed.id].state == "verified"
+
+
+async def test_the_place_of_a_product_that_failed_is_free(tmp_path):
+    archive = Archive("s3", multipart=True)
+    one = archive.single(checksums=())
+    await assemble(tmp_path, archive, replace(one, checksums=()), require_verified=True)
+    again = replace(one, id="8")
+    assert (await assemble(tmp_path, archive, again)).states == {"8": "verified"}
+
+
 async def test_a_kept_zip_brings_back_a_tree_that_was_deleted(tmp_path):
     archive = Archive("http")
     product = archive.tree()
@@ -352,7 +381,9 @@ async def test_a_kept_zip_brings_back_a_tree_that_was_deleted(tmp_path):
         (Archive("http"), FILES, "verified"),
         (Archive("http"), sentinel_2(), "verified"),
         (Archive("s3"), sentinel_2(), "verified"),
+        (Archive("s3"), FILES, "verified"),
         (Archive("s3", multipart=True), sentinel_2(), "failed"),
+        (Archive("s3", multipart=True), FILES, "failed"),  # the manifest leaves a preview out
     ],
 )
 async def test_nothing_but_a_length_may_be_refused(tmp_path, archive, files, state):
