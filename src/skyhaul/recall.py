@@ -40,6 +40,7 @@ _PROVEN = (
     "INSERT OR REPLACE INTO parts "
     "SELECT ?, count(*), CASE WHEN count(*) = count(modified_us) THEN max(modified_us) END, ? FROM seen WHERE part = ?"
 )
+_SMALL = "INSERT OR REPLACE INTO parts VALUES (?, ?, NULL, ?)"
 _LEFT = (
     "SELECT product FROM seen LEFT JOIN products ON products.id = seen.product WHERE part = ? AND kept "
     "AND (products.state IS NOT 'verified' OR products.wish NOT IN ('whole', ?))"
@@ -66,6 +67,7 @@ class Recalling:
     asking: Asking
     _open: dict[str, int] = field(default_factory=dict)
     _served: dict[int, Sequence[Product]] = field(default_factory=dict)
+    _seen: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.journal.put(_PARTS)
@@ -91,7 +93,13 @@ class Recalling:
         )
 
     async def extent(self, query: Query) -> TimeInterval | None:
-        """See :class:`skyhaul.protocols.Catalogue`."""
+        """See :class:`skyhaul.protocols.Catalogue`.
+
+        Of what one slice held before it is nothing until the first page is there, which tells whether it has to be cut now.
+        """
+        whole = number_of(Slice(query=query, interval=query.sensing))
+        if whole not in self._seen and await self.journal.ask(partial(_known, number=whole)):
+            return None
         return await self.catalogue.extent(query)
 
     async def named(self, names: Sequence[str]) -> Page:
@@ -112,10 +120,11 @@ class Recalling:
             products = self._served[number]
             return Page(products=tuple(products[skip : skip + self.paging.page_size]), total=len(products))
         page = await self.catalogue.page(part, skip, count=count)
-        if page.total is not None and page.total <= self.paging.page_size:
-            self._open.pop(
-                part.name, None
-            )  # read anew by one request, as many as it would take to see that it is as it was
+        self._seen.add(number)
+        if page.total is not None and page.total < self.paging.page_size:
+            # Read anew by one request, as many as it would take to see that it is as it was.
+            self._open.pop(part.name, None)
+            self.journal.put(_SMALL, number, page.total, time.time())
         if part.name in self._open:
             self.note(number, part.query, page)
         return page
@@ -149,7 +158,7 @@ class Recalling:
     async def _recalled(self, part: Slice, number: int) -> Sequence[Product]:
         """The products of a slice that is as it was; nothing where it has to be read."""
         known, left = await self.journal.ask(lambda db: known_of(db, number, self.wish))
-        if known is None or known[0] <= self.paging.page_size or len(left) * self.paging.page_size > known[0]:
+        if known is None or known[0] < self.paging.page_size or len(left) * self.paging.page_size > known[0]:
             return ()
         newest = replace(part, query=replace(part.query, order_by="-modified", limit=1))
         page = await self.catalogue.page(newest, 0, count=True)
@@ -220,6 +229,11 @@ class Refreshing:
 
 def _told(tell: Callable[[Product], bool | None], product: Product) -> bool | None:
     return recalled(product) or tell(product)
+
+
+def _known(db: Any, *, number: int) -> bool:
+    """Whether the slice of this number was read to its end."""
+    return db.execute("SELECT 1 FROM parts WHERE id = ?", (number,)).fetchone() is not None
 
 
 def known_of(db: Any, number: int, wish: str) -> tuple[tuple[int, int] | None, list[str]]:

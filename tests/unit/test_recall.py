@@ -81,6 +81,20 @@ async def test_a_second_run_asks_once_for_each_slice(run):
     assert not any(map(recalled, first))
 
 
+@pytest.mark.parametrize("count", [1, 10, 11, 40])
+async def test_of_what_one_slice_held_nobody_asks_where_it_lies(run, count):
+    catalogue = archive(count)
+    first, _ = await run(catalogue)
+    assert catalogue.extents == 1
+    again, asked = await run(catalogue)
+    assert ids(first) == ids(again) == ids(catalogue.products)
+    assert (asked, catalogue.extents) == (1, 1)
+    catalogue.products += archive().products[count:]
+    grown, _ = await run(catalogue)
+    assert ids(grown) == ids(catalogue.products)
+    assert catalogue.extents == 2
+
+
 async def test_what_is_recalled_tells_its_name_time_and_size(run):
     catalogue = archive()
     await run(catalogue)
