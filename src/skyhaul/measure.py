@@ -27,7 +27,6 @@ from skyhaul.events import Meter
 from skyhaul.model import ByteRange, Checksum, Product, RemoteObject
 from skyhaul.pipeline import unwrapped
 from skyhaul.protocols import BATCH_BYTES, Pieces, Slice, Source, Wish
-from skyhaul.retry import RetryPolicy
 from skyhaul.settings import Settings
 from skyhaul.sources import http
 from skyhaul.transfer.engine import WRITERS
@@ -42,8 +41,8 @@ BUSY = 0.85
 
 WARM_S = 0.2
 
-AGAIN = RetryPolicy(attempts=4)
-"""What is refused may be allowed in a moment: archives release the streams of the setup before late."""
+RESTS_S = (0.5, 1.0, 2.0)
+"""How long a host that refuses is left alone: archives release the streams of the setup before late."""
 
 DISK_BLOCKS_MAX = 512
 _HASHED = Checksum(algorithm="BLAKE3", value="0" * 64)
@@ -167,7 +166,7 @@ async def measured(
 
     Raises:
         ObjectMissing: there is nothing to fetch.
-        RemoteError: requests failed again and again.
+        RemoteError: a request failed: only a host that refuses is asked again.
         SinkError: the folder cannot be written.
     """
     with unwrapped():
@@ -222,7 +221,7 @@ class Bench:
         """Every setup: connections, until the host refuses; with as many as were best parts, no hashing, processes; the disk alone."""
 
         async def point(setup: Setup) -> Point:
-            found = await AGAIN.call(lambda: self.point(setup, sweep.seconds))
+            found = await self._patiently(setup, sweep.seconds)
             note(found)
             return found
 
@@ -235,11 +234,20 @@ class Bench:
                 if not by_connections:
                     raise
                 break  # it allows no more
-        best = chosen(by_connections).setup
-        sizes = sweep.part_bytes if self._ranged else ()
-        by_part = [await point(replace(best, part_bytes=size)) for size in sizes]
-        verified = by_part[-1] if by_part and by_part[-1].setup == best else await point(best)
-        unverified = await point(replace(best, verified=False))
+        while True:
+            best = chosen(by_connections).setup
+            try:
+                by_part = [
+                    await point(replace(best, part_bytes=size)) for size in (sweep.part_bytes if self._ranged else ())
+                ]
+                verified = by_part[-1] if by_part and by_part[-1].setup == best else await point(best)
+                unverified = await point(replace(best, verified=False))
+                break
+            except HostBusy:
+                # It was served by luck: none of its streams happened to be open while another was one too many.
+                by_connections = [each for each in by_connections if each.setup.connections < best.connections]
+                if not by_connections:
+                    raise
         by_processes = []
         for setup in shared(best, sweep.processes, os.cpu_count() or 1):
             found = await self.apart(setup, sweep.seconds) if self.apart else None
@@ -256,6 +264,14 @@ class Bench:
             disk_bytes_per_s=await to_thread.run_sync(disk_rate, self.folder, sweep.seconds),
             cores=os.cpu_count() or 1,
         )
+
+    async def _patiently(self, setup: Setup, seconds: float) -> Point:
+        for rest_s in RESTS_S:
+            try:
+                return await self.point(setup, seconds)
+            except HostBusy:
+                await anyio.sleep(rest_s)
+        return await self.point(setup, seconds)
 
     async def point(self, setup: Setup, seconds: float) -> Point:
         """What ``setup`` brings in so many seconds."""

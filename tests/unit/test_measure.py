@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from itertools import islice, pairwise
 
+import anyio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from skyhaul.errors import ConnectionLost, HostBusy
-from skyhaul.measure import AGAIN, Bench, Figures, Point, Setup, Sweep, chosen, disk_rate, limit, machine, shared, spans
+from skyhaul.measure import Bench, Figures, Point, Setup, Sweep, chosen, disk_rate, limit, machine, shared, spans
 from skyhaul.model import ByteRange, RemoteObject
 from skyhaul.protocols import Body
 from support.pouring import pouring
@@ -61,7 +62,7 @@ def test_parts_follow_each_other_through_the_object_and_begin_again(size, part_b
 @pytest.fixture(autouse=True)
 def in_haste(monkeypatch):
     """Who is refused is not patient for long."""
-    monkeypatch.setattr("skyhaul.measure.AGAIN", replace(AGAIN, wait_initial_s=0.1))
+    monkeypatch.setattr("skyhaul.measure.RESTS_S", (0.1, 0.2))
 
 
 class Scripted:
@@ -134,6 +135,27 @@ async def test_the_sweep_ends_at_what_the_host_allows(tmp_path):
     assert swept.verified is noted[-2]
     assert swept.verified.setup.connections == swept.unverified.setup.connections
     assert swept.unverified is noted[-1]
+
+
+async def test_what_was_served_by_luck_is_not_recommended(tmp_path):
+    class Slow(Scripted):
+        async def _chunks(self, span, obj):
+            for _ in range(len(span) // 1000):
+                await anyio.sleep(0.001)
+                yield bytes(1000)
+
+    source, noted = Slow(allowed=4), []
+
+    def note(point):
+        noted.append(point.setup.connections)
+        source.allowed = 2
+
+    sweep = Sweep(connections=(1, 4), part_bytes=(1 << 20,), seconds=0.05)
+    obj = RemoteObject(route="http", location="http://host/one.bin", path="one.bin", size=10**12)
+    measuring = Bench(source=source, obj=obj, folder=tmp_path)
+    swept = await measuring.swept(sweep, lambda point: note(point) if point.setup.connections == 4 else None)
+    assert noted == [4]
+    assert swept.best.setup.connections == 1
 
 
 async def test_streams_that_are_released_late_are_waited_for(tmp_path):
