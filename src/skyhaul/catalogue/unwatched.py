@@ -30,4 +30,7 @@ def unwatched() -> Iterator[None]:
         with _lock:
             _inside -= 1
             if _inside == 0 and _resumes:
+                if not gc.get_freeze_count():
+                    gc.freeze()
+                    gc.unfreeze()
                 gc.enable()
