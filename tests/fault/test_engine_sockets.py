@@ -9,7 +9,7 @@ import pytest
 
 from skyhaul import limits
 from skyhaul.model import Checksum, Failed, RemoteObject, Verified
-from skyhaul.sources import http, ranged, threaded
+from skyhaul.sources import http, ranged, wire
 from skyhaul.sources.ranged import RangedSource
 from skyhaul.transfer import engine, fetch
 from support.engines import run
@@ -24,7 +24,7 @@ PAGE = Reply(status=200, headers={"Content-Type": "text/html"}, body=b"<html>ple
 
 @pytest.fixture
 def small_parts(monkeypatch):
-    for module in (engine, ranged, threaded):
+    for module in (engine, ranged, wire):
         monkeypatch.setattr(module, "BATCH_BYTES", 30_000)
     monkeypatch.setattr(fetch, "PART_BYTES", PART)
     monkeypatch.setattr(fetch, "SEAM_BYTES", 5_000)

@@ -29,7 +29,7 @@ LAYERS = {
     """,  # decisions (pure)
     4: """
         layers fragments settings credentials journal status accounts
-        sources.wire sources.looped sources.threaded sources.http sources.ranged sources.mirrors sources.s3 sources.auth sources.profiles
+        sources.wire sources.http sources.ranged sources.mirrors sources.s3 sources.auth sources.profiles
         transfer.sink transfer.ahead transfer.unpack
     """,  # edges: files, sockets, databases
     5: """
@@ -48,8 +48,8 @@ SIMULATE = "simulate"
 """The embedded archive, a program of its own: it can only be wrong separately if it shares nothing with the client."""
 
 HOMES = {
-    "aiohttp": {"sources.looped"},
-    "yarl": {"sources.looped"},
+    "aiohttp": {"sources.wire"},
+    "yarl": {"sources.wire"},
     "aiobotocore": {"sources.profiles"},
     "botocore": {"sources.s3", "sources.profiles"},
     "tenacity": {"retry"},

@@ -1,4 +1,4 @@
-"""The one HTTP engine: requests, redirects followed by hand, tokens, errors. How requests travel is the business of its wires.
+"""The one HTTP engine: requests, redirects followed by hand, tokens, errors. How requests travel is the business of its wire.
 
 TLS is always verified (``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` add roots), proxy variables are honoured, there is no total
 timeout: a healthy slow transfer may last for hours, a silent one is given up after ``stall_s``.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Protocol
@@ -27,9 +27,8 @@ from skyhaul.errors import (
     TokenRefused,
 )
 from skyhaul.protocols import Answer, Sign, Turn
-from skyhaul.sources.looped import looped
+from skyhaul.sources import wire as wires
 from skyhaul.sources.replies import error_of
-from skyhaul.sources.threaded import Threaded
 from skyhaul.sources.wire import Request, Response, Wire, place
 
 REDIRECTS_MAX = 8
@@ -68,14 +67,6 @@ class _Ask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wires:
-    """The ways in which requests travel: small ones, and those with large bodies."""
-
-    small: Wire
-    large: Wire
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Reply:
     """An answer, what was asked, and the token that the host was shown for it."""
 
@@ -88,7 +79,7 @@ class Http:
     """Connections of one run to all hosts.
 
     Args:
-        wires: opened by :func:`opened`; closed there too.
+        wire: opened by :func:`opened`; closed there too.
         tokens: gives the Bearer token; ``None`` for archives that need none.
         trusted: ``host:port`` of the provider's own services, the only ones that the token is sent to.
         account: whose variables an error names where a host refuses what was shown to it.
@@ -99,14 +90,14 @@ class Http:
 
     def __init__(
         self,
-        wires: Wires,
+        wire: Wire,
         *,
         tokens: Tokens | None = None,
         trusted: frozenset[str] = frozenset(),
         account: Account = ANYONE,
         secrets: Sequence[str] = (),
     ) -> None:
-        self._wires = wires
+        self._wire = wire
         self._tokens = tokens
         self._trusted = trusted
         self._account = account
@@ -118,13 +109,13 @@ class Http:
     def with_tokens(self, tokens: Tokens, trusted: frozenset[str]) -> Http:
         """The same connections, with a token for the hosts that are trusted."""
         return self._alike(
-            Http(self._wires, tokens=tokens, trusted=trusted, account=self._account, secrets=self._secrets)
+            Http(self._wire, tokens=tokens, trusted=trusted, account=self._account, secrets=self._secrets)
         )
 
     def of(self, account: Account, secrets: Sequence[str] = ()) -> Http:
         """The same connections, for requests that show what ``account`` takes: ``secrets``, and tokens for them."""
         return self._alike(
-            Http(self._wires, tokens=self._tokens, trusted=self._trusted, account=account, secrets=secrets)
+            Http(self._wire, tokens=self._tokens, trusted=self._trusted, account=account, secrets=secrets)
         )
 
     def _alike(self, other: Http) -> Http:
@@ -250,11 +241,7 @@ class Http:
             proxy=self._proxies.of(ask.url),
             known=host in self._answered,
         )
-        past = ask.large and request.proxy is None
-        response = await (self._wires.large if past else self._wires.small).send(request, ready)
-        if past and response.headers.get("content-encoding", "identity") != "identity":
-            response.give_back()
-            response = await self._wires.small.send(request, ready)  # which decodes what nobody asked to be encoded
+        response = await self._wire.send(request, ready)
         self._answered.add(host)
         return response
 
@@ -343,6 +330,5 @@ def _usable(proxy: str) -> str:
 @asynccontextmanager
 async def opened(*, stall_s: float = 60.0, connect_s: float = 20.0) -> AsyncIterator[Http]:
     """An HTTP engine that lasts as long as the context."""
-    with closing(Threaded(stall_s=stall_s, connect_s=connect_s)) as large:
-        async with looped(stall_s=stall_s, connect_s=connect_s) as small:
-            yield Http(Wires(small=small, large=large))
+    async with wires.opened(stall_s=stall_s, connect_s=connect_s) as wire:
+        yield Http(wire)

@@ -66,9 +66,9 @@ async def other():
         yield host
 
 
-@pytest.fixture(params=[False, True], ids=["looped", "threaded"])
+@pytest.fixture(params=[False, True], ids=["small", "large"])
 def large(request, monkeypatch):
-    """Which wire requests travel by: that for small answers, or that for large ones."""
+    """Whether large answers are expected."""
     opening = http.Http.open
     monkeypatch.setattr(http.Http, "open", partialmethod(opening, large=request.param))
     return request.param
