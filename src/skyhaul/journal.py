@@ -45,6 +45,14 @@ CREATE TABLE spans (product TEXT NOT NULL, path TEXT NOT NULL, start INTEGER NOT
 LOCKED_S = 1.0
 """How long a folder that others work in is waited for, in case they are just ending."""
 
+_DISTRUST = """
+DELETE FROM files WHERE digest IS NULL AND product NOT IN (SELECT id FROM products WHERE state = 'verified');
+DELETE FROM spans WHERE (product, path) NOT IN (SELECT product, path FROM files);
+"""
+"""What was staged and no digest will prove is forgotten: the machine may have gone down before it was on disk."""
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
 LOOK_S = 0.05
 GATHER_S = 0.05
 """How long facts that files on disk can prove anew wait for others: a commit costs as much as a small object."""
@@ -62,7 +70,7 @@ class KnownProduct:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownFile:
-    """What the journal says of an object: what pinned it, the digest and level that were reached if it is whole, else the spans on disk."""
+    """What the journal says of an object: what pins it, its digest, the level that was reached if it is whole, else the spans on disk."""
 
     size: int | None
     etag: str | None
@@ -121,10 +129,15 @@ class Journal:
             result.attempts, result.kind, result.error, time.time(),
         )  # fmt: skip
 
-    def begun(self, product: str, path: str, *, size: int | None, etag: str | None) -> None:
-        """Fetching an object began anew: spans of another version are forgotten."""
+    def begun(
+        self, product: str, path: str, *, size: int | None, etag: str | None, checksum: Checksum | None = None
+    ) -> None:
+        """Fetching an object began anew, which ``checksum`` will prove: spans of another version are forgotten."""
         self.put("DELETE FROM spans WHERE product = ? AND path = ?", product, path)
-        self.put("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, NULL, NULL, NULL)", product, path, size, etag)
+        self.put(
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, NULL)",
+            product, path, size, etag, checksum.algorithm if checksum else None, checksum.value if checksum else None,
+        )  # fmt: skip
 
     def span(self, product: str, path: str, span: ByteRange) -> int:
         """Bytes are on disk, which nothing but this fact tells. A span that begins where another did replaces it.
@@ -300,20 +313,22 @@ async def opened(destination: Path) -> AsyncIterator[Journal]:
     folder = destination / FOLDER
     lock_fd = await to_thread.run_sync(_lock, folder)
     try:
-        async with joined(destination, lock_fd) as journal:
+        async with joined(destination, lock_fd, restarted=await to_thread.run_sync(_restarted, lock_fd)) as journal:
             yield journal
     finally:
         os.close(lock_fd)
 
 
 @asynccontextmanager
-async def joined(destination: Path, lock_fd: int) -> AsyncIterator[Journal]:
+async def joined(destination: Path, lock_fd: int, *, restarted: bool = False) -> AsyncIterator[Journal]:
     """The journal of a folder that is locked already, for each of the processes that work in it together.
+
+    ``restarted`` is whether the machine was, since others worked in the folder.
 
     Raises:
         JournalError: the file is not a journal of ours.
     """
-    journal = await to_thread.run_sync(_open, destination / FOLDER / "journal.db", lock_fd)
+    journal = await to_thread.run_sync(_open, destination / FOLDER / "journal.db", lock_fd, restarted)
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(journal.write)
@@ -360,11 +375,24 @@ def _locked(fd: int) -> bool:
             return True
 
 
-def _open(path: Path, lock_fd: int) -> Journal:
+def _restarted(lock_fd: int) -> bool:
+    """Whether another start of the machine stands in the lock; this one does from now on. Always false where it is not told (macOS)."""
+    try:
+        this = _BOOT.read_bytes().strip()
+        before = os.pread(lock_fd, len(this), 0)
+        os.pwrite(lock_fd, this, 0)
+    except OSError:
+        return False
+    return before not in {b"", this}
+
+
+def _open(path: Path, lock_fd: int, restarted: bool) -> Journal:  # noqa: FBT001 called on a thread
     with journalling(path):
         connection = sqlite3.connect(path, timeout=30.0, check_same_thread=False)
         try:
             _prepare(path, connection)
+            if restarted:
+                connection.executescript(f"BEGIN; {_DISTRUST} COMMIT;")
         except BaseException:
             connection.close()
             raise
@@ -385,8 +413,8 @@ def _prepare(path: Path, connection: sqlite3.Connection) -> None:
     if found > VERSION:
         raise JournalError(f"{path}: written by a newer skyhaul (schema {found}, this one knows {VERSION})")
     connection.execute("PRAGMA journal_mode = WAL")
-    # Durable across a kill as it is; across a power cut the last facts may be gone, which costs bytes, never truth:
-    # every file is verified before it is published.
+    # Durable across a kill as it is; across a power cut the last facts may be gone, or say more than the disk has. That costs bytes,
+    # never truth: a file is verified before it is published, and what no digest proves is begun again.
     connection.execute("PRAGMA synchronous = NORMAL")
     if found == 0:
         connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")

@@ -175,6 +175,20 @@ async def test_spans_that_a_shorter_part_has_lost_do_not_come_back(tmp_path):
         assert far not in (await lab.journal.files("p1"))[obj.path].spans
 
 
+@CHECKS
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_what_a_power_cut_may_have_spoilt_is_gone_on_from_if_a_digest_will_tell(tmp_path, digest, restarted):
+    obj = image(digest=digest)
+    await interrupted(tmp_path, obj, 250)
+    if restarted:
+        (tmp_path / ".skyhaul/lock").write_text("another start of the machine")
+    for sent_bytes in (len(BODY) if restarted and digest is None else len(BODY) - 250, 0):
+        async with run(tmp_path, memory()) as lab:
+            assert isinstance(await lab.carry_out(obj), Verified)
+            assert lab.source.sent_bytes <= sent_bytes + 128
+            assert lab.source.sent_bytes >= sent_bytes
+
+
 async def test_a_part_that_is_gone_is_fetched_again(tmp_path):
     await interrupted(tmp_path, image(), 250)
     async with run(tmp_path, memory()) as lab:

@@ -218,7 +218,7 @@ class Engine:
         try:
             flow.done = sum(map(len, file.done))
             # What is on disk may be less than the journal has it: it is told anew.
-            self._journal.begun(transfer.product, obj.path, size=obj.size, etag=obj.etag)
+            self._journal.begun(transfer.product, obj.path, size=obj.size, etag=obj.etag, checksum=transfer.checksum)
             for span in file.done:
                 self._journal.span(transfer.product, obj.path, span)
             self._emit(TransferStarted(product=transfer.name, path=obj.path, size=obj.size, offset=flow.done))
