@@ -31,8 +31,9 @@ from skyhaul.transfer import manifest
 from skyhaul.transfer.ahead import Ahead
 from skyhaul.transfer.engine import Engine, Transfer
 from skyhaul.transfer.layout import collisions, product_path, safe_path
-from skyhaul.transfer.sink import is_intact, publish, writing
+from skyhaul.transfer.sink import publish, writing
 from skyhaul.transfer.space import Space, room_bytes
+from skyhaul.transfer.there import check_whole, has, intact, vouched
 from skyhaul.transfer.unpack import is_zip, unpack
 
 LEVELS = (*(name.lower() for name in digests.NEW), "manifest", "etag", "zip", "length")
@@ -92,7 +93,7 @@ class Assembly:
             with writing(place):
                 if place.is_file():
                     return [size for _, size in known.files] == [place.stat().st_size]
-                return bool(known.files) and all(_has(place / path, size) for path, size in known.files)
+                return bool(known.files) and all(has(place / path, size) for path, size in known.files)
 
         if not await to_thread.run_sync(there):
             return None
@@ -104,7 +105,7 @@ class Assembly:
         if not self.order.wish.whole:
             return None
         path = self._path(product)
-        level, files = await to_thread.run_sync(_intact, self.order.destination / path, product)
+        level, files = await to_thread.run_sync(intact, self.order.destination / path, product)
         if level is None:
             return None
         await to_thread.run_sync(self._clear, product)
@@ -309,7 +310,7 @@ class Assembly:
                 level,
                 [each.path for each in job.verified if each.level == "length" and each.path != job.objects[0].path],
             )
-            _check_whole(files, tree, final)
+            check_whole(files, tree, final)
             if tree.exists():
                 publish(tree, final)
         self._clear(job.product)
@@ -333,7 +334,7 @@ class Assembly:
         inside = unpack(archive, tree, verified=level != "length", taken=ahead.taken if ahead else None)
         files = [(str(path), (tree / path).stat().st_size) for path in inside]
         if level == "length":
-            level = _vouched(tree, job.product.name) or "zip"
+            level = vouched(tree, job.product.name) or "zip"
         self._enough(level)
         publish(tree / job.path.name if inside == [PurePosixPath(job.path.name)] else tree, final)
         if self.order.keep_archive:
@@ -381,50 +382,5 @@ def _check_names(objects: Sequence[RemoteObject]) -> None:
         raise UnsafeName(f"the archive has {clash[0]!r} and {clash[1]!r}, which cannot lie side by side on every disk")
 
 
-def _check_whole(files: Sequence[tuple[str, int]], tree: Path, final: Path) -> None:
-    """Somebody may have cleaned up since the files were verified: no product is made of what is left."""
-    for path, size in files:
-        if not _has(tree / path, size) and not _has(final / path, size):
-            raise IntegrityError(f"{path}: it was verified, and is no longer there")
-
-
 def _there(places: Sequence[Path]) -> list[bool]:
     return [place.exists() for place in places]
-
-
-def _has(path: Path, size: int) -> bool:
-    return path.is_file() and path.stat().st_size == size
-
-
-def _intact(place: Path, product: Product) -> tuple[str | None, list[tuple[str, int]]]:
-    """By what a product that is already at ``place`` can be verified, and its files; ``None`` if it cannot or is wrong."""
-    with writing(place):
-        if place.is_file():
-            checksum = digests.strongest(product.checksums)
-            right = is_intact(place, checksum)
-            return (digests.level(checksum) if right and checksum else None), [(place.name, place.stat().st_size)]
-        if not place.is_dir():
-            return None, []
-        inside = [path for path in sorted(place.rglob("*")) if path.is_file()]
-        files = [(str(path.relative_to(place)), path.stat().st_size) for path in inside]
-        try:
-            return _vouched(place, product.name), files
-        except IntegrityError:
-            return None, files
-
-
-def _vouched(tree: Path, product: str) -> str | None:
-    """``manifest`` if a tree's own manifest vouches for ``product``; ``None`` if it has none, or one that states no digests.
-
-    Raises:
-        IntegrityError: a file is missing or wrong.
-    """
-    found = next((tree / name for name in manifest.NAMES if (tree / name).is_file()), None)
-    if found is None:
-        return None
-    stated = manifest.parse(found.read_bytes())
-    for listed in stated:
-        path, unsure = tree / safe_path(listed.path), listed.checksum is None or manifest.doubtful(product, listed.path)
-        if not path.is_file() or not (unsure or is_intact(path, listed.checksum)):
-            raise IntegrityError(f"{listed.path}: not what the manifest states")
-    return "manifest" if any(listed.checksum for listed in stated) else None  # none, or none that is known here

@@ -7,7 +7,6 @@ verified again instead of fetched.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sqlite3
@@ -23,6 +22,7 @@ import anyio
 from anyio import to_thread
 
 from skyhaul.errors import DiskFull, JournalError, SinkError, SkyhaulError
+from skyhaul.lock import locked, restarted
 from skyhaul.model import ByteRange, Checksum, ProductResult, Report
 
 T = TypeVar("T")
@@ -42,18 +42,12 @@ CREATE TABLE spans (product TEXT NOT NULL, path TEXT NOT NULL, start INTEGER NOT
     PRIMARY KEY (product, path, start)) WITHOUT ROWID;
 """
 
-LOCKED_S = 1.0
-"""How long a folder that others work in is waited for, in case they are just ending."""
-
 _DISTRUST = """
 DELETE FROM files WHERE digest IS NULL AND product NOT IN (SELECT id FROM products WHERE state = 'verified');
 DELETE FROM spans WHERE (product, path) NOT IN (SELECT product, path FROM files);
 """
 """What was staged and no digest will prove is forgotten: the machine may have gone down before it was on disk."""
 
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
-
-LOOK_S = 0.05
 GATHER_S = 0.05
 """How long facts that files on disk can prove anew wait for others: a commit costs as much as a small object."""
 
@@ -311,24 +305,26 @@ async def opened(destination: Path) -> AsyncIterator[Journal]:
         JournalError: the file is not a journal of ours.
     """
     folder = destination / FOLDER
-    lock_fd = await to_thread.run_sync(_lock, folder)
+    lock_fd = await to_thread.run_sync(locked, folder)
     try:
-        async with joined(destination, lock_fd, restarted=await to_thread.run_sync(_restarted, lock_fd)) as journal:
+        async with joined(
+            destination, lock_fd, machine_restarted=await to_thread.run_sync(restarted, lock_fd)
+        ) as journal:
             yield journal
     finally:
         os.close(lock_fd)
 
 
 @asynccontextmanager
-async def joined(destination: Path, lock_fd: int, *, restarted: bool = False) -> AsyncIterator[Journal]:
+async def joined(destination: Path, lock_fd: int, *, machine_restarted: bool = False) -> AsyncIterator[Journal]:
     """The journal of a folder that is locked already, for each of the processes that work in it together.
 
-    ``restarted`` is whether the machine was, since others worked in the folder.
+    ``machine_restarted`` is whether it did since others worked in the folder.
 
     Raises:
         JournalError: the file is not a journal of ours.
     """
-    journal = await to_thread.run_sync(_open, destination / FOLDER / "journal.db", lock_fd, restarted)
+    journal = await to_thread.run_sync(_open, destination / FOLDER / "journal.db", lock_fd, machine_restarted)
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(journal.write)
@@ -343,55 +339,12 @@ async def joined(destination: Path, lock_fd: int, *, restarted: bool = False) ->
             await to_thread.run_sync(journal._connection.close)  # noqa: SLF001 opened here, closed here
 
 
-def _lock(folder: Path) -> int:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise SinkError(f"{folder}: {os.strerror(error.errno or 0)}") from error
-    if not _locked(fd):
-        os.close(fd)
-        raise SinkError(
-            f"{folder.parent}: another skyhaul is working in this folder; wait for it, or use another --into"
-        )
-    return fd
-
-
-def _locked(fd: int) -> bool:
-    """Take the lock, within a moment: the processes of a run that was killed need one to notice, and hold it until then."""
-    give_up_s = time.monotonic() + LOCKED_S
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > give_up_s:
-                return False
-            time.sleep(LOOK_S)
-        except OSError:
-            return (
-                True  # file systems without locks (some Lustre mounts): one process at a time is then the user's care
-            )
-        else:
-            return True
-
-
-def _restarted(lock_fd: int) -> bool:
-    """Whether another start of the machine stands in the lock; this one does from now on. Always false where it is not told (macOS)."""
-    try:
-        this = _BOOT.read_bytes().strip()
-        before = os.pread(lock_fd, len(this), 0)
-        os.pwrite(lock_fd, this, 0)
-    except OSError:
-        return False
-    return before not in {b"", this}
-
-
-def _open(path: Path, lock_fd: int, restarted: bool) -> Journal:  # noqa: FBT001 called on a thread
+def _open(path: Path, lock_fd: int, machine_restarted: bool) -> Journal:  # noqa: FBT001 called on a thread
     with journalling(path):
         connection = sqlite3.connect(path, timeout=30.0, check_same_thread=False)
         try:
             _prepare(path, connection)
-            if restarted:
+            if machine_restarted:
                 connection.executescript(f"BEGIN; {_DISTRUST} COMMIT;")
         except BaseException:
             connection.close()

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skyhaul import journal as journals
+from skyhaul import lock
 from skyhaul.errors import DiskFull, JournalError, SinkError
 from skyhaul.journal import FOLDER, KnownFile, KnownProduct, joined, opened
 from skyhaul.model import ByteRange, Checksum, ProductResult
@@ -345,7 +346,7 @@ async def test_two_processes_in_one_folder_are_one_too_many(tmp_path):
 
 
 async def test_a_folder_whose_processes_are_just_ending_is_waited_for(tmp_path, monkeypatch):
-    held = await to_thread.run_sync(journals._lock, tmp_path / FOLDER)
+    held = await to_thread.run_sync(lock.locked, tmp_path / FOLDER)
     monkeypatch.setattr(journals.time, "sleep", lambda _: os.close(held))
     async with opened(tmp_path):
         pass
@@ -365,6 +366,6 @@ async def test_a_file_system_without_locks_is_used_all_the_same(tmp_path, monkey
     def flock(*_):
         raise OSError(38, "Function not implemented")
 
-    monkeypatch.setattr(journals.fcntl, "flock", flock)
+    monkeypatch.setattr(lock.fcntl, "flock", flock)
     async with opened(tmp_path) as journal:
         assert await journal.known("p1") is None

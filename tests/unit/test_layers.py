@@ -28,9 +28,9 @@ LAYERS = {
         sources sources.replies observe observe.text
     """,  # decisions (pure)
     4: """
-        layers fragments settings credentials journal status accounts
+        layers fragments settings credentials lock journal status accounts
         sources.wire sources.http sources.ranged sources.mirrors sources.s3 sources.auth sources.profiles
-        transfer.sink transfer.ahead transfer.unpack
+        transfer.sink transfer.ahead transfer.unpack transfer.there
     """,  # edges: files, sockets, databases
     5: """
         catalogue.asking catalogue.reading catalogue.enumeration catalogue.chain catalogue.paging catalogue.lookup
