@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from anyio import create_task_group, to_thread
+from anyio import create_task_group, move_on_after, to_thread
 
 from skyhaul.archives import Account, Archive, Means, ProviderSettings
 from skyhaul.catalogue.asking import Asking
@@ -29,6 +29,10 @@ from skyhaul.sources.ranged import RangedSource
 
 if TYPE_CHECKING:
     from skyhaul.sources.s3 import S3
+
+
+LOGOUT_S = 3.0
+"""A session that cannot be ended in this time ends by itself, an hour after its login."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +67,21 @@ class Parts:
                 tasks.start_soon(to_thread.run_sync, self.s3.prepare)
 
 
-async def composed(settings: Settings, account: Credentials, plain: Http, *, emit: Emit, meter: Meter) -> Parts:
-    """The archive of the query, reached with ``plain`` as ``account``."""
+@asynccontextmanager
+async def composed(
+    settings: Settings, account: Credentials, plain: Http, *, emit: Emit, meter: Meter
+) -> AsyncIterator[Parts]:
+    """The archive of the query, reached with ``plain`` as ``account``, whose session ends with the context."""
+    parts = await _composed(settings, account, plain, emit=emit, meter=meter)
+    try:
+        yield parts
+    finally:
+        if parts.tokens is not None:
+            with move_on_after(LOGOUT_S, shield=True), suppress(SkyhaulError):
+                await parts.tokens.log_out()
+
+
+async def _composed(settings: Settings, account: Credentials, plain: Http, *, emit: Emit, meter: Meter) -> Parts:
     archive, urls, retry = find(settings.query.provider), settings.provider, RetryPolicy()
     if archive.account is not None:
         plain = plain.of(archive.account, account.secrets)

@@ -107,8 +107,11 @@ async def _carried_out(begin: Begin, messages: Messages, said: Said) -> None:
     download = settings.download
     if download is None:
         raise ValueError("a run has a destination")
-    async with http.opened(stall_s=settings.provider.stall_s) as plain, journals.joined(download.into, -1) as journal:
-        parts = await composed(settings, begin.credentials, plain, emit=said.put, meter=meter)
+    async with (
+        http.opened(stall_s=settings.provider.stall_s) as plain,
+        composed(settings, begin.credentials, plain, emit=said.put, meter=meter) as parts,
+        journals.joined(download.into, -1) as journal,
+    ):
         parts.allowance.grant(parts.allowance.connections, alone=False)
         craft = crafted(parts, download, journal, roomy(download, journal, said.put), said.put)
         line = lined(craft, parts, said.put)

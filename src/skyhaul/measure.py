@@ -170,8 +170,10 @@ async def measured(
         SinkError: the folder cannot be written.
     """
     with unwrapped():
-        async with http.opened(stall_s=settings.provider.stall_s) as plain:
-            parts = await composed(settings, account, plain, emit=lambda _: None, meter=Meter())
+        async with (
+            http.opened(stall_s=settings.provider.stall_s) as plain,
+            composed(settings, account, plain, emit=lambda _: None, meter=Meter()) as parts,
+        ):
             obj = await _largest(parts, product or await _first(parts, settings))
             scratch = await to_thread.run_sync(_scratch, folder)
             with scratch as name:
@@ -363,8 +365,10 @@ def _apart(apart: Apart, setup: Setup, seconds: float, folder: Path) -> Point | 
     """What one of the processes does."""
 
     async def run() -> Point:
-        async with http.opened(stall_s=apart.settings.provider.stall_s) as plain:
-            parts = await composed(apart.settings, apart.account, plain, emit=lambda _: None, meter=Meter())
+        async with (
+            http.opened(stall_s=apart.settings.provider.stall_s) as plain,
+            composed(apart.settings, apart.account, plain, emit=lambda _: None, meter=Meter()) as parts,
+        ):
             return await Bench(source=parts.sources[apart.obj.route], obj=apart.obj, folder=folder).point(
                 setup, seconds
             )

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import anyio
-from anyio import move_on_after, to_thread
+from anyio import to_thread
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream
 
@@ -38,8 +38,6 @@ from skyhaul.sources import http
 from skyhaul.transfer.sink import check_writable, free_bytes
 
 BUCKET = "eodata"
-LOGOUT_S = 3.0
-"""A session that cannot be ended in this time ends by itself, an hour after its login."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,12 +212,10 @@ async def opened(
     """An archive, open for as long as the context. Observers see events through ``emit`` and sample ``meter``."""
     with unwrapped():
         account = await with_profile(find(settings.query.provider), credentials)
-        async with http.opened(stall_s=settings.provider.stall_s) as plain, anyio.create_task_group() as tasks:
-            parts = await composed(settings, account, plain, emit=emit or (lambda _: None), meter=meter or Meter())
-            try:
-                yield Haul(settings, account, parts, tasks)
-            finally:
-                tasks.cancel_scope.cancel()
-                if parts.tokens is not None:
-                    with move_on_after(LOGOUT_S, shield=True), suppress(SkyhaulError):
-                        await parts.tokens.log_out()
+        async with (
+            http.opened(stall_s=settings.provider.stall_s) as plain,
+            composed(settings, account, plain, emit=emit or (lambda _: None), meter=meter or Meter()) as parts,
+            anyio.create_task_group() as tasks,
+        ):
+            yield Haul(settings, account, parts, tasks)
+            tasks.cancel_scope.cancel()

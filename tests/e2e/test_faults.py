@@ -210,6 +210,14 @@ def test_a_run_ends_its_session(archive, skyhaul):
     assert archive.asked("identity.logout") == 4
 
 
+def test_each_process_of_a_run_ends_its_session(archive, skyhaul):
+    archive.play(max_sessions=3)
+    for into in ("one", "two"):
+        ran = skyhaul("download", *TWO, "--via", "http", "--processes", "2", "--into", into)
+        assert ran.code == 0, ran.err
+    assert archive.stats()["sessions"] == 0
+
+
 def test_an_account_without_a_session_left_is_waited_for_and_said_to_be_so(archive, skyhaul):
     archive.play()
     other = login(archive)
