@@ -124,7 +124,8 @@ class Recalling:
         if page.total is not None and page.total < self.paging.page_size:
             # Read anew by one request, as many as it would take to see that it is as it was.
             self._open.pop(part.name, None)
-            self.journal.put(_SMALL, number, page.total, time.time())
+            if part.interval == part.query.sensing:
+                self.journal.put(_SMALL, number, page.total, time.time())
         if part.name in self._open:
             self.note(number, part.query, page)
         return page
