@@ -293,16 +293,16 @@ async def test_who_looks_on_is_told_how_many_wait_and_when_the_archive_is_asked_
     class Patient(Tapes):
         async def online(self, product):
             self.looks_so_far = getattr(self, "looks_so_far", 0) + 1
-            return self.looks_so_far > 20
+            return self.looks_so_far > 4
 
     began_s = time.time()
-    async with running(tmp_path, Patient(orders_at_once=1), wait_s=0.01) as run:
+    async with running(tmp_path, Patient(orders_at_once=1), wait_s=0.25) as run:
         await run(product(1), product(2), product(3, online=True))
     assert run.states == dict.fromkeys(("P1", "P2", "P3"), "verified")
     assert {(1, 1), (1, 0)} <= set(run.awaited) <= {(0, 1), (0, 2), (1, 0), (1, 1), (0, 0)}
     assert run.awaited[-1] == (0, 0)
     looks = [event.look_s for event in run.events if isinstance(event, OrdersAwaited) and event.staging]
-    assert all(look_s is not None and began_s < look_s < time.time() + 0.01 for look_s in looks)
+    assert all(look_s is not None and began_s < look_s < time.time() + 0.25 for look_s in looks)
 
 
 async def test_when_a_run_gives_up_nothing_is_waited_for_any_more(tmp_path):
