@@ -236,12 +236,11 @@ class Bench:
                 if not by_connections:
                     raise
                 break  # it allows no more
+        sizes = sweep.part_bytes if self._ranged else ()
         while True:
             best = chosen(by_connections).setup
             try:
-                by_part = [
-                    await point(replace(best, part_bytes=size)) for size in (sweep.part_bytes if self._ranged else ())
-                ]
+                by_part = [await point(replace(best, part_bytes=size)) for size in sizes]
                 verified = by_part[-1] if by_part and by_part[-1].setup == best else await point(best)
                 unverified = await point(replace(best, verified=False))
                 break
