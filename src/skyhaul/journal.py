@@ -22,7 +22,7 @@ import anyio
 from anyio import to_thread
 
 from skyhaul.errors import DiskFull, JournalError, SinkError, SkyhaulError
-from skyhaul.lock import locked, restarted
+from skyhaul.lock import locked, note_start, restarted
 from skyhaul.model import ByteRange, Checksum, ProductResult, Report
 
 T = TypeVar("T")
@@ -310,6 +310,7 @@ async def opened(destination: Path) -> AsyncIterator[Journal]:
         async with joined(
             destination, lock_fd, machine_restarted=await to_thread.run_sync(restarted, lock_fd)
         ) as journal:
+            await to_thread.run_sync(note_start, lock_fd)
             yield journal
     finally:
         os.close(lock_fd)

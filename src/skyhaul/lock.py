@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from skyhaul.errors import SinkError
@@ -54,11 +55,19 @@ def _taken(fd: int) -> bool:
 
 
 def restarted(lock_fd: int) -> bool:
-    """Whether another start of the machine stands in the lock; this one does from now on. Always false where it is not told (macOS)."""
+    """Whether another start of the machine stands in the lock than this one. Always false where it is not told (macOS)."""
+    this = _start()
+    return bool(this) and os.pread(lock_fd, len(this), 0) not in {b"", this}
+
+
+def note_start(lock_fd: int) -> None:
+    """Have this start of the machine stand in the lock, once what the one before may have spoilt is forgotten."""
+    with suppress(OSError):  # a full disk: nothing is staged on it either
+        os.pwrite(lock_fd, _start(), 0)
+
+
+def _start() -> bytes:
     try:
-        this = _BOOT.read_bytes().strip()
-        before = os.pread(lock_fd, len(this), 0)
-        os.pwrite(lock_fd, this, 0)
+        return _BOOT.read_bytes().strip()
     except OSError:
-        return False
-    return before not in {b"", this}
+        return b""
