@@ -65,7 +65,8 @@ def zipped(files: Mapping[str, bytes], top: str) -> bytes:
     memory = BytesIO()
     with zipfile.ZipFile(memory, "w") as archive:
         for path, body in files.items():
-            archive.writestr(f"{top}/{path}" if top else path, body)
+            # Of one time whenever it is made: a zip and its digest may be made on two sides of a second.
+            archive.writestr(zipfile.ZipInfo(f"{top}/{path}" if top else path), body)
     return memory.getvalue()
 
 
