@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
 from math import isnan
 from typing import TYPE_CHECKING, Any
+
+from msgspec import structs
 
 from skyhaul.columns import COLUMNS
 from skyhaul.errors import SettingsError
@@ -34,7 +35,7 @@ def to_dataframe(products: Iterable[Product], *, area: str | None = None) -> Dat
     except ModuleNotFoundError:
         raise SettingsError(_MISSING) from None
     found = [
-        product if area is None else replace(product, coverage=coverage(area, product.footprint))
+        product if area is None else structs.replace(product, coverage=coverage(area, product.footprint))
         for product in products
     ]
     attributes = dict.fromkeys(name for product in found for name in product.attributes)
@@ -91,7 +92,7 @@ def _product(row: Mapping[str, Any]) -> Product:
             known[name] = known[name].to_pydatetime()
     if "size" in known:
         known["size"] = int(known["size"])
-    return Product(**{each.name: known[each.name] for each in fields(Product) if each.name in known})
+    return Product(**known)
 
 
 def _is_missing(value: object) -> bool:

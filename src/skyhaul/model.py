@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from msgspec import Struct
+
 Attribute = str | int | float | bool
 Geometry = Mapping[str, Any]
 """A GeoJSON geometry: ``type`` and ``coordinates``, longitude first."""
@@ -48,8 +50,7 @@ def stamp(moment: datetime) -> str:
     return text + "Z"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checksum:
+class Checksum(Struct, frozen=True, kw_only=True):
     """A digest that the archive states: ``algorithm`` in capitals (``MD5``, ``BLAKE3``, ``SHA3-256``), ``value`` in lower-case hex.
 
     ``origin`` is who said it: ``catalogue``, ``manifest``, ``etag``.
@@ -134,8 +135,7 @@ class Query:
     limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Product:
+class Product(Struct, frozen=True, kw_only=True):
     """One product of a catalogue, whatever the archive calls it.
 
     ``size`` is ``None`` where the catalogue does not know (CDSE states 0 for some). ``name`` is the archive's own, with its
@@ -157,7 +157,7 @@ class Product:
     footprint: Geometry | None = None
     s3_path: str | None = None
     quicklook_url: str | None = None
-    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    attributes: Mapping[str, Attribute] = {}
     coverage: float | None = None
 
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from msgspec import structs
 
 from skyhaul.errors import AccessDenied, ObjectOffline, RemoteError, SkyhaulError
 from skyhaul.events import AttemptFailed, OrdersAwaited, ProductOrdered
@@ -252,7 +253,7 @@ class Orders:
         self.book.note(product, "online")
         self._tell(product, "online")
         self._under_way += 1
-        await out.send(replace(product, online=True))
+        await out.send(structs.replace(product, online=True))
 
     def _let_go(self, kept: Kept, error: SkyhaulError) -> None:
         del self._kept[kept.product.id]

@@ -13,6 +13,7 @@ import anyio
 from anyio import to_thread
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream
+from msgspec import structs
 
 from skyhaul import accounts
 from skyhaul import journal as journals
@@ -183,7 +184,7 @@ class Haul:
             return product
         from skyhaul.footprint import coverage  # noqa: PLC0415 shapely and pyproj are heavy
 
-        return replace(product, coverage=coverage(area, product.footprint))
+        return structs.replace(product, coverage=coverage(area, product.footprint))
 
     def _fed(self, emit: Emit) -> tuple[Feed, MemoryObjectReceiveStream[Product]]:
         """What the query finds, read in the background."""

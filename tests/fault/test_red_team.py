@@ -9,11 +9,11 @@ import stat
 import struct
 import tarfile
 import zipfile
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from skyhaul.catalogue.stac import parse_items
 from skyhaul.errors import UnsafeName

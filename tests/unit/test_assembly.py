@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from msgspec import structs
 
 from skyhaul.errors import LoginRefused, ObjectMissing, SinkError
 from skyhaul.events import AttemptFailed, ProductExpanded
@@ -64,7 +65,9 @@ async def test_a_product_is_the_same_tree_by_either_route(tmp_path, route):
 async def test_a_zip_is_verified_by_the_strongest_that_there_is(tmp_path, files, checksums, level):
     archive = Archive("http")
     product = archive.tree(files=files)
-    done = await assemble(tmp_path, archive, product if checksums is None else replace(product, checksums=checksums))
+    done = await assemble(
+        tmp_path, archive, product if checksums is None else structs.replace(product, checksums=checksums)
+    )
     assert done.results["1"].level == level
 
 
@@ -336,7 +339,7 @@ async def test_a_zip_that_is_there_is_taken_apart_later(tmp_path, journal):
 async def test_products_of_one_name_do_not_become_one_folder(tmp_path, route, extract):
     archive = Archive(route)
     one = archive.tree(files=sentinel_2("32TQR"))
-    other = replace(archive.tree(2, files=sentinel_2("33TUL"), top=one.name), name=one.name)
+    other = structs.replace(archive.tree(2, files=sentinel_2("33TUL"), top=one.name), name=one.name)
     done = await assemble(tmp_path, archive, one, other, extract=extract)
     assert sorted(done.states.values()) == ["failed", "verified"]
     failed = next(result for result in done.results.values() if result.state == "failed")
@@ -355,8 +358,8 @@ async def test_products_of_one_name_do_not_become_one_folder(tmp_path, route, ex
 async def test_the_place_of_a_product_that_failed_is_free(tmp_path):
     archive = Archive("s3", multipart=True)
     one = archive.single(checksums=())
-    await assemble(tmp_path, archive, replace(one, checksums=()), require_verified=True)
-    again = replace(one, id="8")
+    await assemble(tmp_path, archive, structs.replace(one, checksums=()), require_verified=True)
+    again = structs.replace(one, id="8")
     assert (await assemble(tmp_path, archive, again)).states == {"8": "verified"}
 
 
@@ -387,7 +390,7 @@ async def test_a_kept_zip_brings_back_a_tree_that_was_deleted(tmp_path):
     ],
 )
 async def test_nothing_but_a_length_may_be_refused(tmp_path, archive, files, state):
-    product = replace(archive.tree(files=files), checksums=())
+    product = structs.replace(archive.tree(files=files), checksums=())
     done = await assemble(tmp_path, archive, product, require_verified=True)
     assert done.states == {"1": state}
     if state == "failed":
@@ -438,7 +441,7 @@ async def test_a_zip_is_whole_or_it_is_not_there(tmp_path, checksums, spoil):
     good = zipped(FILES, "P.SAFE")
     product = archive.tree(archive=spoil(good))
     if checksums == "none":
-        product = replace(product, checksums=())
+        product = structs.replace(product, checksums=())
     done = await assemble(tmp_path, archive, product)
     if spoil(good) == good:
         assert done.states == {"1": "verified"}
@@ -446,14 +449,14 @@ async def test_a_zip_is_whole_or_it_is_not_there(tmp_path, checksums, spoil):
     assert (done.states, done.results["1"].kind) == ({"1": "failed"}, "IntegrityError")
     assert tree_of(tmp_path) == {}
     archive.tree(archive=good)
-    done = await assemble(tmp_path, archive, replace(product, checksums=(blake3(good),)))
+    done = await assemble(tmp_path, archive, structs.replace(product, checksums=(blake3(good),)))
     assert done.states == {"1": "verified"}, "the next run does not stumble over what this one left"
     assert tree_of(tmp_path) == below(product)
 
 
 async def test_a_broken_zip_that_nobody_vouches_for_is_fetched_again_by_the_next_run(tmp_path):
     archive = Archive("http")
-    product = replace(
+    product = structs.replace(
         archive.tree(archive=zipped(FILES, "P.SAFE").replace(FILES["MTD_MSIL2A.xml"], bytes(60))), checksums=()
     )
     assert (await assemble(tmp_path, archive, product)).states == {"1": "failed"}
@@ -478,7 +481,7 @@ class Mending(dict):
 async def test_a_broken_zip_that_nobody_vouches_for_is_fetched_once_more(tmp_path):
     archive = Archive("http")
     good = zipped(FILES, "S2A_MSIL2A_20240713T101031_N0510_R022_T32TQR_20240713T160000.SAFE")
-    product = replace(archive.tree(archive=good.replace(FILES["MTD_MSIL2A.xml"], bytes(60))), checksums=())
+    product = structs.replace(archive.tree(archive=good.replace(FILES["MTD_MSIL2A.xml"], bytes(60))), checksums=())
     archive.sources["http"].bodies = Mending(archive.sources["http"].bodies, mend=good)
     done = await assemble(tmp_path, archive, product)
     assert (done.states, done.results["1"].level) == ({"1": "verified"}, "manifest")
@@ -490,7 +493,7 @@ async def test_a_checksum_that_the_catalogue_has_mended_is_asked_for_before_a_fi
     archive = Archive("http")
     product = archive.tree()
     archive.stated_now = (product,)
-    wrong = replace(product, checksums=(Checksum(algorithm="MD5", value="0" * 32),))
+    wrong = structs.replace(product, checksums=(Checksum(algorithm="MD5", value="0" * 32),))
     done = await assemble(tmp_path, archive, wrong)
     assert (done.states, done.results["1"].level) == ({"1": "verified"}, "blake3")
     assert len(archive.read) == 1, "what came was right, and is not fetched again"
@@ -522,7 +525,7 @@ async def test_a_checksum_of_a_single_file_is_asked_for_again_too(tmp_path):
 
 async def test_a_checksum_that_stays_wrong_is_a_failure(tmp_path):
     archive = Archive("http")
-    wrong = replace(archive.tree(), checksums=(Checksum(algorithm="MD5", value="0" * 32),))
+    wrong = structs.replace(archive.tree(), checksums=(Checksum(algorithm="MD5", value="0" * 32),))
     archive.stated_now = (wrong,)
     done = await assemble(tmp_path, archive, wrong)
     assert (done.states, done.results["1"].kind) == ({"1": "failed"}, "IntegrityError")
@@ -533,7 +536,7 @@ async def test_what_is_no_zip_is_not_published_as_one(tmp_path, body):
     archive = Archive("http")
     product = archive.tree(archive=body or b" ")
     archive.sources["http"].bodies["https://download/odata/v1/Products(1)/$value"] = body
-    done = await assemble(tmp_path, archive, replace(product, checksums=()))
+    done = await assemble(tmp_path, archive, structs.replace(product, checksums=()))
     assert (done.states, done.results["1"].kind) == ({"1": "failed"}, "IntegrityError")
     assert tree_of(tmp_path) == {}
 
@@ -549,7 +552,7 @@ HOSTILE = ["../evil.SAFE", "/etc/evil", "..", "", "a\\b", "x\x1b[2J", ".skyhaul"
 async def test_a_hostile_product_fails_alone(tmp_path, route, name):
     archive = Archive(route)
     good = archive.tree(1)
-    bad = replace(archive.tree(2), name=name)
+    bad = structs.replace(archive.tree(2), name=name)
     done = await assemble(tmp_path / "archive", archive, bad, good)
     assert done.states == {"1": "verified", "2": "failed"}
     assert done.results["2"].kind == "UnsafeName"
@@ -585,7 +588,7 @@ async def test_a_zip_with_hostile_names_fails_alone(tmp_path):
 @pytest.mark.parametrize("id_", ["../../evil", "a/b", "", ".", "..", "x" * 300, "ü"])
 async def test_an_id_is_no_path(tmp_path, id_):
     archive = Archive("s3")
-    product = replace(archive.tree(), id=id_)
+    product = structs.replace(archive.tree(), id=id_)
     done = await assemble(tmp_path / "archive", archive, product)
     assert done.states == {id_: "verified"}
     assert {path.name for path in tmp_path.iterdir()} == {"archive"}

@@ -7,13 +7,13 @@ dates with three or six decimals or none, null footprints, attributes that are n
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from sys import intern
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from skyhaul.catalogue.unwatched import unwatched
 from skyhaul.errors import CatalogueError
@@ -28,6 +28,8 @@ SCALARS = frozenset({str, int, float, bool})
 
 _Required = Annotated[str, Meta(min_length=1)]
 _TITLE = re.compile(rb"<(?:title|h1)[^>]*>\s*([^<]+)", re.IGNORECASE)
+# As CDSE writes it; where it is written otherwise all attributes are read.
+_TYPE = re.compile(rb'"Name":"productType","Value":"([^"\\]+)"')
 _MISSION = re.compile(r"S(?P<mission>[12367]|5P)[A-D_]*_")
 
 
@@ -63,7 +65,7 @@ class _Entity(Struct, rename="pascal", gc=False):
     checksum: list[_Checksum] | None = None
     content_date: _ContentDate | None = None
     geo_footprint: dict[str, Any] | None = None
-    attributes: list[_Attribute] | None = None
+    attributes: Raw = Raw()
     assets: list[_Asset] | None = None
 
 
@@ -78,6 +80,7 @@ class _Page(Struct, gc=False):
 
 _page = msgspec.json.Decoder(_Page)
 _entity = msgspec.json.Decoder(_Entity)
+_attributes = msgspec.json.Decoder(list[_Attribute] | None)
 
 
 def parse_page(body: bytes, *, provider: str, collection: str | None) -> Page:
@@ -109,40 +112,91 @@ def _parsed(body: bytes, provider: str, collection: str | None) -> Page:
 
 
 def _product(entity: _Entity, provider: str, collection: str | None) -> Product:
-    attributes = _attributes(entity.attributes or ())
+    raw = bytes(entity.attributes)
+    attributes: Mapping[str, Attribute] = Unread(raw, provider) if raw else {}
     content = entity.content_date or _ContentDate()
-    product_type = attributes.get("productType")
     return Product(
         id=entity.id,
         name=entity.name,
         provider=provider,
         collection=collection or _collection(entity),
-        product_type=None if product_type is None else str(product_type),
+        product_type=_product_type(raw, attributes),
         start=moment(content.start, entity.name),
         end=moment(content.end, entity.name),
         published=moment(entity.publication_date, entity.name),
         modified=moment(entity.modification_date, entity.name),
         size=max(entity.content_length or 0, 0) or None,  # CDSE: 0 where it is not known, -1 for mosaics
-        checksums=tuple(
-            Checksum(algorithm=each.algorithm.upper(), value=each.value.lower())
-            for each in entity.checksum or ()
-            if each.algorithm and each.value
-        ),
+        checksums=_checksums(entity.checksum) if entity.checksum else (),
         online=entity.online is not False,
         footprint=entity.geo_footprint,
         s3_path=(entity.s3_path or "").lstrip("/") or None,
-        quicklook_url=next((each.download_link for each in entity.assets or () if each.type == "QUICKLOOK"), None),
+        quicklook_url=_quicklook(entity.assets) if entity.assets else None,
         attributes=attributes,
     )
 
 
-def _attributes(attributes: Iterable[_Attribute]) -> dict[str, Attribute]:
-    # A few dozen of each product: names are kept once, and what is odd is asked last.
-    return {
-        intern(each.name): float(value) if kind is int and each.value_type == "Double" else value
-        for each in attributes
-        if (kind := type(value := each.value)) in SCALARS
-    }
+class Unread(Mapping[str, Attribute]):
+    """The attributes of a product as they came, read when the first is asked for: half of the work that a page makes.
+
+    Raises:
+        CatalogueError: when they are read, and are something else.
+    """
+
+    __slots__ = ("_provider", "_raw", "_read")
+
+    def __init__(self, raw: bytes, provider: str) -> None:
+        self._raw = raw
+        self._provider = provider
+        self._read: dict[str, Attribute] | None = None
+
+    def _known(self) -> dict[str, Attribute]:
+        raw = self._raw  # before it is seen whether they are read: another thread may be at it
+        if self._read is None:
+            try:
+                attributes = _attributes.decode(raw)
+            except msgspec.DecodeError as error:
+                raise CatalogueError(
+                    f"the catalogue of {self._provider} answered with {instead(raw, error)}"
+                ) from error
+            # A few dozen of each product: names are kept once.
+            self._read = {
+                intern(each.name): float(value) if kind is int and each.value_type == "Double" else value
+                for each in attributes or ()
+                if (kind := type(value := each.value)) in SCALARS
+            }
+            self._raw = b""
+        return self._read
+
+    def __getitem__(self, name: str) -> Attribute:
+        return self._known()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known())
+
+    def __len__(self) -> int:
+        return len(self._known())
+
+    def __repr__(self) -> str:
+        return repr(self._known())
+
+
+def _product_type(raw: bytes, attributes: Mapping[str, Attribute]) -> str | None:
+    if found := _TYPE.search(raw):
+        return found[1].decode()
+    stated = attributes.get("productType") if b"productType" in raw else None
+    return None if stated is None else str(stated)
+
+
+def _checksums(checksums: Iterable[_Checksum]) -> tuple[Checksum, ...]:
+    return tuple(
+        Checksum(algorithm=each.algorithm.upper(), value=each.value.lower())
+        for each in checksums
+        if each.algorithm and each.value
+    )
+
+
+def _quicklook(assets: Iterable[_Asset]) -> str | None:
+    return next((each.download_link for each in assets if each.type == "QUICKLOOK"), None)
 
 
 def _collection(entity: _Entity) -> str | None:

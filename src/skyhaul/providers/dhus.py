@@ -12,6 +12,7 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from anyio import to_thread
+from msgspec import structs
 
 from skyhaul.archives import Made, Means
 from skyhaul.catalogue.dhus import parse_dhus_entity
@@ -87,7 +88,7 @@ class Dhus:
         entity = await self._entity(product)
         if not entity.online:
             raise ObjectOffline(f"{product.name} is in the archive's long-term store: it has to be ordered")
-        found = zips.whole(replace(product, checksums=entity.checksums), self._value(product), ranges=True)
+        found = zips.whole(structs.replace(product, checksums=entity.checksums), self._value(product), ranges=True)
         return [replace(found, size=entity.size)]
 
     async def order(self, product: Product) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import msgspec
 from anyio import CapacityLimiter, to_thread
+from msgspec import structs
 
 from skyhaul.archives import Made, Means
 from skyhaul.catalogue.here import restricting, sorted_out
@@ -223,7 +224,7 @@ def read(item: Item, provider: str) -> Product:
     """An item as a product: its name is the identifier, its size and its checksum stand in the description of its zip."""
     plain, whole = item_product(item, provider), _whole(item)
     checksum = _checksum(whole)
-    return replace(
+    return structs.replace(
         plain,
         name=str(item.properties.get("identifier") or item.id),
         published=time_of(item, "datetime"),

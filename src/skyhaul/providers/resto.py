@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 from anyio import to_thread
+from msgspec import structs
 
 from skyhaul.archives import Made, Means
 from skyhaul.catalogue import by_time
@@ -131,7 +132,9 @@ class Resto:
         # More is asked for than is wanted where there is an end; then the archive's count is none of the slice.
         exact = part.interval.end is None and len(there) == 1
         return Page(
-            products=tuple(replace(product, name=_named(product.name)) for product in page.products if inside(product)),
+            products=tuple(
+                structs.replace(product, name=_named(product.name)) for product in page.products if inside(product)
+            ),
             total=page.total if exact else None,
             next_link=link,
         )

@@ -8,10 +8,11 @@ compared them with.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 import shapely
+from msgspec import structs
 
 from skyhaul import footprint
 from skyhaul.model import Product
@@ -82,7 +83,7 @@ def covered(products: Iterable[Product], area: str) -> float:
 def with_coverage(products: Iterable[Product], area: str) -> list[Product]:
     """The products, each with the percentage of an area that it shows as its ``coverage``; ``None`` where no footprint says it."""
     place = shape_of(area)
-    return [replace(product, coverage=_share(product, place)) for product in products]
+    return [structs.replace(product, coverage=_share(product, place)) for product in products]
 
 
 def latest_cover(

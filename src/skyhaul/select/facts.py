@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
 from datetime import UTC, datetime
 from functools import partial
 from math import isfinite
@@ -160,7 +159,7 @@ def _preference(prefer: str, product: Product) -> tuple[bool, float]:
 
 
 def _content(product: Product) -> tuple[datetime, datetime, str]:
-    rest = [getattr(product, each.name) for each in fields(product) if each.name != "attributes"]
+    rest = [getattr(product, name) for name in product.__struct_fields__ if name != "attributes"]
     return product.modified or NEVER, product.published or NEVER, repr((sorted(product.attributes.items()), rest))
 
 

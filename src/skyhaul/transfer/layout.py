@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import PurePosixPath
 from string import Formatter
 from typing import Any
+
+from msgspec import structs
 
 from skyhaul.errors import SettingsError, UnsafeName
 from skyhaul.model import Product
@@ -138,7 +139,7 @@ def product_path(product: Product, template: str) -> PurePosixPath:
         )
     whole = template.strip("/")
     above = whole.removesuffix(_LAST).removesuffix("/") if whole.rpartition("/")[2] == _LAST else whole
-    return safe_path(_fill(above, replace(product, name=own.name))) / own if above else own
+    return safe_path(_fill(above, structs.replace(product, name=own.name))) / own if above else own
 
 
 def check_template(template: str) -> None:

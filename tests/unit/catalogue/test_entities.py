@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import msgspec
@@ -81,6 +82,35 @@ def test_a_product_with_next_to_nothing():
         ContentLength=0, Checksum=[], Online=None, GeoFootprint=None, S3Path="", PublicationDate="", Attributes=None
     )
     assert product == Product(id=product.id, name=NAME, provider="cdse", collection="SENTINEL-2")
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        '{"Name":"productType","Value":"S2MSI2A"}',
+        '{"Name": "productType", "Value": "S2MSI2A"}',
+        '{"ValueType": "String", "Value": "S2\\u004dSI2A", "Name": "productType"}',
+        '{"Name":"productType","Value":"S2\\u004dSI2A"}',
+        '{"Name":"note","Value":"\\"Name\\":\\"productType\\",\\"Value\\":\\"x\\""}, {"Name":"productType","Value":"S2MSI2A"}',
+    ],
+)
+def test_the_type_is_known_however_it_is_written(attribute):
+    body = f'{{"value": [{{"Id": "1", "Name": "a", "Attributes": [{attribute}]}}]}}'
+    (product,) = parse_page(body.encode(), provider="cdse", collection=None).products
+    assert product.product_type == "S2MSI2A"
+
+
+def test_attributes_may_be_read_by_several_threads_at_once():
+    product = one(Attributes=[{"Name": f"a{number}", "Value": number} for number in range(3000)])
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(lambda _: len(product.attributes), range(64))) == {3000}
+
+
+@pytest.mark.parametrize("attributes", [5, {}, [5], [{"Value": 1}], [{"Name": 1, "Value": 1}]])
+def test_attributes_that_are_something_else_are_refused_when_they_are_asked_for(attributes):
+    product = one(Attributes=attributes)
+    with pytest.raises(CatalogueError, match="the catalogue of cdse answered with JSON that is no page of products"):
+        product.attributes.get("cloudCover")
 
 
 @pytest.mark.parametrize("checksum", [None, [], [{}], [{"Value": "", "Algorithm": "MD5"}], [{"Value": "00"}]])

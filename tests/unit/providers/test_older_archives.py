@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+from msgspec import structs
 
 from skyhaul.archives import Means, ProviderSettings
 from skyhaul.errors import AccessDenied, CatalogueError, ObjectMissing, ObjectOffline, SettingsError
@@ -237,7 +238,7 @@ async def test_a_resto_product_is_one_zip_below_its_collection():
     (found,) = await archive.objects(PRODUCT, Wish())
     assert found.location == "https://resto.example/resto/collections/S2ST/i-1/download/?issuerId=peps"
     with pytest.raises(ObjectOffline, match="on tape"):
-        await archive.objects(replace(PRODUCT, online=False), Wish())
+        await archive.objects(structs.replace(PRODUCT, online=False), Wish())
 
 
 async def test_whether_it_is_online_is_looked_up_by_its_second():
@@ -263,7 +264,7 @@ def test_modes_and_several_types_are_told_by_names_here():
     archive, _ = tapes()
     moded = archive.here(Query(product_types=("IW_GRDH_1S",)))
     assert (moded.fields, moded.keeps(radar)) == (("product_types",), True)
-    assert not moded.keeps(replace(radar, name="S1A_EW_GRDM_1SDH_x.SAFE"))
+    assert not moded.keeps(structs.replace(radar, name="S1A_EW_GRDM_1SDH_x.SAFE"))
     assert archive.here(Query(product_types=("GRD",))) is None
     either = archive.here(Query(product_types=("GRD", "SLC"), cloud_max=20))
     assert set(either.fields) == {"cloud_max", "product_types"}
