@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -48,6 +49,11 @@ class Request:
         """Whom errors name."""
         return place(self.url)
 
+    @property
+    def secure(self) -> bool:
+        """Whether somebody's certificate has to verify."""
+        return any(url.startswith("https:") for url in (self.url, self.proxy or ""))
+
 
 def place(url: str) -> str:
     """Host and port: what stands before them is nobody's business."""
@@ -59,6 +65,12 @@ class Wire:
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
+
+    @cached_property
+    def _trusted(self) -> ssl.SSLContext | Literal[True]:
+        """By which roots hosts are verified: the user's, whose reading takes as long as a request, or those that aiohttp has read."""
+        named = os.environ.keys() & {"SSL_CERT_FILE", "SSL_CERT_DIR"}
+        return ssl.create_default_context() if named else True
 
     async def send(self, request: Request, ready: Ready) -> Response:
         """Send a request once it may be sent, and hear the head of its answer.
@@ -84,6 +96,7 @@ class Wire:
                 data=request.body,
                 allow_redirects=False,
                 proxy=request.proxy,
+                ssl=self._trusted if request.secure else True,
                 # All is made ready before: between two objects of a stream a millisecond is a twentieth.
                 middlewares=(in_turn,),
             )
@@ -173,17 +186,11 @@ def _mapped(error: Exception, request: Request) -> Exception:
             return ConnectionLost(f"{host}: the connection broke ({type(error).__name__})")
 
 
-def _verified() -> ssl.SSLContext | Literal[True]:
-    """By which roots hosts are verified: those that aiohttp read when it was imported, which takes as long as a request, or the user's."""
-    named = os.environ.keys() & {"SSL_CERT_FILE", "SSL_CERT_DIR"}
-    return ssl.create_default_context() if named else True
-
-
 @asynccontextmanager
 async def opened(*, stall_s: float, connect_s: float) -> AsyncIterator[Wire]:
     """Connections that last as long as the context."""
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=_verified(), ttl_dns_cache=60),
+        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_s, sock_read=stall_s),
         headers={"User-Agent": f"skyhaul/{__version__}"},
         auto_decompress=True,
