@@ -11,18 +11,19 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+from msgspec import Struct
+
 from skyhaul.model import ProductResult, Report, Route
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True):
     """Something that happened at ``at_s``."""
 
-    at_s: float = field(default_factory=time.time)
+    at_s: float = msgspec.field(default_factory=time.time)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunStarted(Event):
+class RunStarted(Event, frozen=True, kw_only=True):
     """A run began. ``title`` describes the query in one line; ``max_bytes_per_s`` is the user's own limit, the rest are the archive's.
 
     ``bytes_per_s`` is what the archive gives one connection.
@@ -38,31 +39,27 @@ class RunStarted(Event):
     max_bytes_per_s: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlicePlanned(Event):
+class SlicePlanned(Event, frozen=True, kw_only=True):
     """A time slice of the query is to be read. A slice that was split is replaced by its parts."""
 
     slice: str
     replaces: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FilteredHere(Event):
+class FilteredHere(Event, frozen=True, kw_only=True):
     """The archive cannot be asked for some fields of the query: it gives more, and what does not meet them is left out here."""
 
     provider: str
     fields: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotFound(Event):
+class NotFound(Event, frozen=True, kw_only=True):
     """Names or ids were looked up that the catalogue does not have."""
 
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageRead(Event):
+class PageRead(Event, frozen=True, kw_only=True):
     """One page of the catalogue arrived; ``total`` is the slice's count where the catalogue stated it."""
 
     slice: str
@@ -71,24 +68,21 @@ class PageRead(Event):
     total: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SliceFinished(Event):
+class SliceFinished(Event, frozen=True, kw_only=True):
     """A slice is read and reconciled: as many unique products as the catalogue counted."""
 
     slice: str
     products: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SliceFailed(Event):
+class SliceFailed(Event, frozen=True, kw_only=True):
     """A slice could not be read completely. The run will not end with 0."""
 
     slice: str
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProductFound(Event):
+class ProductFound(Event, frozen=True, kw_only=True):
     """The catalogue gave a product."""
 
     product: str
@@ -96,8 +90,7 @@ class ProductFound(Event):
     size: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProductExpanded(Event):
+class ProductExpanded(Event, frozen=True, kw_only=True):
     """A product was turned into objects to fetch. ``bytes`` is ``None`` where a size is not known before the transfer.
 
     ``size`` is the catalogue's, as in :class:`ProductFound`: what is really fetched differs (bands, a tree instead of its zip).
@@ -111,8 +104,7 @@ class ProductExpanded(Event):
     size: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferStarted(Event):
+class TransferStarted(Event, frozen=True, kw_only=True):
     """Fetching an object began, at ``offset`` where an earlier attempt or run left bytes. ``product`` is the product's name."""
 
     product: str
@@ -121,8 +113,7 @@ class TransferStarted(Event):
     offset: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptFailed(Event):
+class AttemptFailed(Event, frozen=True, kw_only=True):
     """One request failed; it will be repeated after ``wait_s`` unless that is ``None``."""
 
     host: str
@@ -132,8 +123,7 @@ class AttemptFailed(Event):
     wait_s: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferFinished(Event):
+class TransferFinished(Event, frozen=True, kw_only=True):
     """An object is on disk and verified at ``level``. ``product`` is the product's name."""
 
     product: str
@@ -143,8 +133,7 @@ class TransferFinished(Event):
     level: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProductOrdered(Event):
+class ProductOrdered(Event, frozen=True, kw_only=True):
     """An archived product came a step nearer: ``offline`` and put aside, ``staging`` once it is ordered, ``online`` at last."""
 
     product: str
@@ -152,8 +141,7 @@ class ProductOrdered(Event):
     state: Literal["offline", "staging", "online"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrdersAwaited(Event):
+class OrdersAwaited(Event, frozen=True, kw_only=True):
     """So many products are put aside now: ``staging`` are ordered, ``waiting`` are yet to be.
 
     ``look_s`` is when the archive is asked after the first of them, in seconds since the epoch; ``None`` where that is not known.
@@ -164,15 +152,13 @@ class OrdersAwaited(Event):
     look_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProductFinished(Event):
+class ProductFinished(Event, frozen=True, kw_only=True):
     """A product reached its end for this run: verified, present, failed."""
 
     result: ProductResult
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostCooled(Event):
+class HostCooled(Event, frozen=True, kw_only=True):
     """A host asked for patience: nothing is sent to it for ``seconds``."""
 
     host: str
@@ -180,29 +166,25 @@ class HostCooled(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiskPaused(Event):
+class DiskPaused(Event, frozen=True, kw_only=True):
     """The destination is full: transfers wait for space."""
 
     free_bytes: int
     needed_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiskResumed(Event):
+class DiskResumed(Event, frozen=True, kw_only=True):
     """Space has come back: transfers go on."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObserverFailed(Event):
+class ObserverFailed(Event, frozen=True, kw_only=True):
     """An observer cannot write: what it records has a gap from here on. Transfers go on."""
 
     observer: str
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFinished(Event):
+class RunFinished(Event, frozen=True, kw_only=True):
     """A run ended."""
 
     report: Report

@@ -15,6 +15,7 @@ from typing import Any
 
 from anyio import BrokenResourceError, CapacityLimiter, EndOfStream, create_memory_object_stream, create_task_group
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from msgspec import structs
 
 from skyhaul.catalogue import odata
 from skyhaul.catalogue.asking import Asking
@@ -183,9 +184,9 @@ def _labelled(emit: Emit, label: str) -> Emit:
                 return
             case SlicePlanned():
                 replaces = event.replaces and f"{label}: {event.replaces}"
-                emit(replace(event, slice=f"{label}: {event.slice}", replaces=replaces))
+                emit(structs.replace(event, slice=f"{label}: {event.slice}", replaces=replaces))
             case PageRead() | SliceFinished() | SliceFailed():
-                emit(replace(event, slice=f"{label}: {event.slice}"))
+                emit(structs.replace(event, slice=f"{label}: {event.slice}"))
             case _:
                 emit(event)
 

@@ -118,7 +118,6 @@ def test_help_imports_nothing_heavy():
         "pyproj",
         "numpy",
         "rich",
-        "msgspec",
         "asyncio",
         "tenacity",
     }
