@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,7 +20,7 @@ from anyio import to_thread
 
 from skyhaul.errors import CatalogueError, IntegrityError, RemoteError, SettingsError, UnsafeName, Unverifiable
 from skyhaul.events import AttemptFailed, Meter, ProductExpanded
-from skyhaul.journal import FOLDER, Journal, KnownFile
+from skyhaul.journal import FOLDER, Journal, KnownFile, KnownProduct
 from skyhaul.limits import Allowance
 from skyhaul.model import Checksum, Failed, Outcome, Product, ProductResult, RemoteObject
 from skyhaul.pipeline import Job
@@ -75,7 +75,7 @@ class Assembly:
     emit: Emit
     meter: Meter
     login: Callable[[str], Awaitable[None]] | None = None
-    known: dict[str, dict[str, KnownFile]] = field(default_factory=dict)
+    known: dict[str, Mapping[str, KnownFile]] = field(default_factory=dict)
     ahead: dict[str, Ahead] = field(default_factory=dict)
     places: dict[PurePosixPath, str] = field(default_factory=dict)
     """Whose the places of products under way are."""
@@ -83,8 +83,13 @@ class Assembly:
     async def present(self, product: Product) -> ProductResult | None:
         """The result of an earlier run, if its files are still there; what the journal does not know is verified again."""
         known = await self.journal.known(product.id)
-        if known is None:
-            return await self._adopted(product)
+        found = await (self._adopted(product) if known.state is None else self._kept(product, known))
+        if found is None:
+            self.known[product.id] = known.objects
+        return found
+
+    async def _kept(self, product: Product, known: KnownProduct) -> ProductResult | None:
+        """A product that reached a state."""
         if known.state != "verified" or known.wish not in {"whole", self.order.key}:
             return None
         place = self.order.destination / known.path
@@ -128,6 +133,7 @@ class Assembly:
             self._check_free(path, product, self.places.setdefault(path, product.id))
             return await self._expanded(product, path)
         except BaseException:
+            self.known.pop(product.id, None)
             self._leave(path, product)
             raise
         finally:
@@ -145,8 +151,6 @@ class Assembly:
             del self.places[path]
 
     async def _expanded(self, product: Product, path: PurePosixPath) -> Job:
-        await to_thread.run_sync(self.journal.check_there)
-
         async def once() -> Sequence[RemoteObject]:
             await self.allowance.request()
             return await self.provider.objects(product, self.order.wish)
@@ -155,18 +159,18 @@ class Assembly:
         if objects[0].route == "http" and self.login is not None and not objects[0].mirrors:
             await self.login(objects[0].location)  # a refused login ends the run here, not product by product
         _check_names(objects)
-        self.known[product.id] = await self.journal.files(product.id)
-        final = path if self.order.extract or not objects[0].archive else path.with_name(objects[0].path)
-        there = await to_thread.run_sync(_there, (self._folder(product), self.order.destination / final))
-        if there[1]:
+        archive = path.with_name(objects[0].path) if objects[0].archive else path
+        final = path if self.order.extract else archive
+        there = await to_thread.run_sync(self._there, final, archive, self._folder(product))
+        if there[0]:
             self._check_free(final, product, await self.journal.owner(str(final)))
-        fresh = not objects[0].archive and not any(there)
-        job = Job(product=product, path=path, objects=objects, fresh=fresh)
+        job = Job(product=product, path=path, objects=objects, fresh=not any(there))
         first = next((obj for obj in objects if obj.manifest), None)
         if first is not None:
             await self._state(job, first)
         sizes = [obj.size for obj in job.objects]
-        room = room_bytes(objects, product.size, self.known[product.id].values(), extract=self.order.extract)
+        known = self.known.get(product.id, {})
+        room = room_bytes(objects, product.size, known.values(), extract=self.order.extract)
         await self.space.reserve(product.id, room)
         self.emit(
             ProductExpanded(
@@ -359,6 +363,11 @@ class Assembly:
             )
         return path
 
+    def _there(self, *places: PurePosixPath | Path) -> list[bool]:
+        """Which of ``places`` below the destination, which has to be there, are taken. On a thread."""
+        self.journal.check_there()
+        return [(self.order.destination / place).exists() for place in places]
+
     def _clear(self, product: Product) -> None:
         """Remove what is left of putting a product together."""
         folder = self._folder(product)
@@ -380,7 +389,3 @@ def _check_names(objects: Sequence[RemoteObject]) -> None:
     clash = collisions(name for obj in objects for name in (obj.path, f"{obj.path}.part"))
     if clash is not None:
         raise UnsafeName(f"the archive has {clash[0]!r} and {clash[1]!r}, which cannot lie side by side on every disk")
-
-
-def _there(places: Sequence[Path]) -> list[bool]:
-    return [place.exists() for place in places]

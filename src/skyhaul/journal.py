@@ -11,9 +11,9 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,16 +53,6 @@ GATHER_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownProduct:
-    """What the journal says of a product: its state, what was wanted of it, where it is, and the sizes of its files."""
-
-    state: str
-    wish: str
-    path: str
-    files: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class KnownFile:
     """What the journal says of an object: what pins it, its digest, the level that was reached if it is whole, else the spans on disk."""
 
@@ -71,6 +61,21 @@ class KnownFile:
     digest: str | None
     level: str | None
     spans: tuple[ByteRange, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownProduct:
+    """What the journal says of a product: its objects that were begun, by path; once it has a ``state``, the wish and the place too."""
+
+    state: str | None = None
+    wish: str = ""
+    path: str = ""
+    objects: Mapping[str, KnownFile] = field(default_factory=dict)
+
+    @property
+    def files(self) -> list[tuple[str, int]]:
+        """Path and size of those that are whole."""
+        return [(path, each.size or 0) for path, each in self.objects.items() if each.level is not None]
 
 
 class Journal:
@@ -160,17 +165,24 @@ class Journal:
 
     # queries
 
-    async def known(self, product: str) -> KnownProduct | None:
-        """What is known of a product that reached a state."""
+    async def known(self, product: str) -> KnownProduct:
+        """What is known of a product."""
 
-        def ask(db: sqlite3.Connection) -> KnownProduct | None:
+        def ask(db: sqlite3.Connection) -> KnownProduct:
+            spans: dict[str, list[ByteRange]] = {}
+            for path, start, stop in db.execute("SELECT path, start, stop FROM spans WHERE product = ?", (product,)):
+                spans.setdefault(path, []).append(ByteRange(start=start, stop=stop))
+            files = db.execute("SELECT path, size, etag, digest, level FROM files WHERE product = ?", (product,))
+            objects = {
+                path: KnownFile(size=size, etag=etag, digest=digest, level=level, spans=tuple(spans.get(path, ())))
+                for path, size, etag, digest, level in files
+            }
             row = db.execute("SELECT state, wish, path FROM products WHERE id = ?", (product,)).fetchone()
             if row is None:
-                return None
-            files = db.execute("SELECT path, size FROM files WHERE product = ? AND level IS NOT NULL", (product,))
-            return KnownProduct(state=row[0], wish=row[1], path=row[2] or "", files=tuple(files.fetchall()))
+                return KnownProduct(objects=objects)
+            return KnownProduct(state=row[0], wish=row[1], path=row[2] or "", objects=objects)
 
-        return await self.ask(ask)
+        return await self.ask(ask, about=product)
 
     async def owner(self, path: str) -> str | None:
         """The product that lies at ``path``, by its id; reads all of them."""
@@ -178,21 +190,6 @@ class Journal:
         def ask(db: sqlite3.Connection) -> str | None:
             row = db.execute("SELECT id FROM products WHERE path = ? AND state = 'verified'", (path,)).fetchone()
             return row and str(row[0])
-
-        return await self.ask(ask)
-
-    async def files(self, product: str) -> dict[str, KnownFile]:
-        """What is known of a product's objects that were begun, by their paths."""
-
-        def ask(db: sqlite3.Connection) -> dict[str, KnownFile]:
-            spans: dict[str, list[ByteRange]] = {}
-            for path, start, stop in db.execute("SELECT path, start, stop FROM spans WHERE product = ?", (product,)):
-                spans.setdefault(path, []).append(ByteRange(start=start, stop=stop))
-            files = db.execute("SELECT path, size, etag, digest, level FROM files WHERE product = ?", (product,))
-            return {
-                path: KnownFile(size=size, etag=etag, digest=digest, level=level, spans=tuple(spans.get(path, ())))
-                for path, size, etag, digest, level in files
-            }
 
         return await self.ask(ask)
 
@@ -255,8 +252,8 @@ class Journal:
             for statement, params in batch:
                 db.execute(statement, params)
 
-    async def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        """The answer to a question, put to the database on a thread once every fact that waits is committed.
+    async def ask(self, question: Callable[[sqlite3.Connection], T], *, about: str | None = None) -> T:
+        """The answer to a question, put to the database on a thread once every fact that waits is committed, or those ``about`` a product.
 
         Modules with tables of their own ask through this. Nothing else uses the database meanwhile.
 
@@ -268,7 +265,8 @@ class Journal:
             with journalling(self.path):
                 return question(self._connection)
 
-        await self.flush()
+        if about is None or any(params[:1] == (about,) for _, params in self._waiting):
+            await self.flush()
         async with self._lock:
             return await to_thread.run_sync(ask)
 

@@ -45,7 +45,7 @@ async def settled(destination, obj, source, connections=1):
         outcome = await lab.carry_out(obj)
         assert isinstance(outcome, Verified), outcome
         await lab.journal.flush()
-        assert (await lab.journal.files("p1"))[obj.path].level == outcome.level
+        assert (await lab.journal.known("p1")).objects[obj.path].level == outcome.level
         return outcome.level, lab.staged(obj).read_bytes()
 
 

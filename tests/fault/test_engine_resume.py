@@ -26,7 +26,7 @@ async def interrupted(destination, obj, at_bytes, *, connections=1):
             await lab.carry_out(obj)
     async with run(destination, source) as lab:
         assert not lab.staged(obj).exists()
-        return (await lab.journal.files("p1"))[obj.path].spans
+        return (await lab.journal.known("p1")).objects[obj.path].spans
 
 
 @CHECKS
@@ -42,7 +42,7 @@ async def test_a_run_that_ends_anywhere_is_gone_on_with(tmp_path, digest, connec
             assert isinstance(outcome, Verified), outcome
             assert lab.staged(obj).read_bytes() == BODY
             assert not lab.part(obj).exists()
-            assert (await lab.journal.files("p1"))[obj.path].spans == ()
+            assert (await lab.journal.known("p1")).objects[obj.path].spans == ()
         there = sum(map(len, spans))
         seams = 0 if digest else 3 * SEAM
         assert there >= 10 * chunk - 2 * BATCH * connections - seams, "at most two batches of each stream are lost"
@@ -172,7 +172,7 @@ async def test_spans_that_a_shorter_part_has_lost_do_not_come_back(tmp_path):
         lab.journal.span("p1", obj.path, far)
     await interrupted(tmp_path, obj, 30)
     async with run(tmp_path, memory()) as lab:
-        assert far not in (await lab.journal.files("p1"))[obj.path].spans
+        assert far not in (await lab.journal.known("p1")).objects[obj.path].spans
 
 
 @CHECKS
@@ -244,7 +244,7 @@ async def test_a_file_that_the_journal_does_not_know_is_verified_again(tmp_path,
     async with run(tmp_path, memory()) as lab:
         assert isinstance(await lab.carry_out(image()), Verified)
         assert lab.source.reads == []
-        assert (await lab.journal.files("p1"))["B04.jp2"].level == "manifest"
+        assert (await lab.journal.known("p1")).objects["B04.jp2"].level == "manifest"
 
 
 @PLACES

@@ -78,7 +78,7 @@ async def test_one_fault_is_survived_wherever_it_strikes(tmp_path, fault, digest
                 outcome = await lab.carry_out(obj, product)
                 assert kept(lab, obj, outcome, product)
                 assert outcome.level == ("manifest" if digest else "length")
-                known = (await lab.journal.files(product))[obj.path]
+                known = (await lab.journal.known(product)).objects[obj.path]
                 assert (known.level, known.spans) == (outcome.level, ())
 
 
@@ -434,6 +434,6 @@ async def test_spans_are_noted_as_they_reach_the_disk(tmp_path):
     source = memory(strikes=[Strike(error=LOST, after=5)], always=Strike(error=partial(ObjectMissing, "gone")))
     async with run(tmp_path, source) as lab:
         await lab.carry_out(image())
-        assert (await lab.journal.files("p1"))["B04.jp2"].spans == (ByteRange(start=0, stop=50),)
+        assert (await lab.journal.known("p1")).objects["B04.jp2"].spans == (ByteRange(start=0, stop=50),)
         assert lab.part(image()).stat().st_size == 50
         assert 50 % BATCH != 0, "what came before the break is kept to the last chunk"

@@ -75,7 +75,7 @@ class Lab:
         )
 
     async def carry_out(self, obj: RemoteObject, product: str = "p1") -> Outcome:
-        known = (await self.journal.files(product)).get(obj.path)
+        known = (await self.journal.known(product)).objects.get(obj.path)
         return await self.engine.carry_out(
             Transfer(
                 product=product,

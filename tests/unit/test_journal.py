@@ -67,24 +67,31 @@ async def test_facts_are_there_when_the_journal_is_opened_again(tmp_path):
         journal.whole("p1", "MTD.xml", size=7, etag="v2", checksum=MD5, level="manifest")
         journal.product(result(), "whole")
     async with opened(tmp_path) as journal:
-        assert await journal.files("p1") == {
+        known = await journal.known("p1")
+        assert (known.state, known.wish, known.path, known.files) == ("verified", "whole", "p1.SAFE", [("MTD.xml", 7)])
+        assert known.objects == {
             "B04.jp2": KnownFile(size=100, etag="v1", digest=None, level=None, spans=(span(0, 10), span(50, 60))),
             "B08.jp2": KnownFile(size=None, etag=None, digest=None, level=None, spans=()),
             "MTD.xml": KnownFile(size=7, etag="v2", digest=MD5.value, level="manifest", spans=()),
         }
-        assert await journal.known("p1") == KnownProduct(
-            state="verified", wish="whole", path="p1.SAFE", files=(("MTD.xml", 7),)
-        )
-        assert await journal.known("p2") is None
-        assert await journal.files("p2") == {}
+        assert await journal.known("p2") == KnownProduct()
 
 
 async def test_a_fact_is_seen_by_the_next_question(tmp_path):
     async with opened(tmp_path) as journal:
         journal.begun("p1", "a", size=1, etag=None)
-        assert "a" in await journal.files("p1")
+        assert "a" in (await journal.known("p1")).objects
         journal.forget("p1", "a")
-        assert await journal.files("p1") == {}
+        assert (await journal.known("p1")).objects == {}
+
+
+async def test_a_question_about_a_product_waits_for_its_own_facts_alone(tmp_path):
+    async with opened(tmp_path) as journal:
+        journal.begun("p1", "a", size=1, etag=None)
+        assert await journal.known("p2") == KnownProduct()
+        assert rows(tmp_path, "SELECT count(*) FROM files") == [(0,)]
+        assert (await journal.known("p1")).objects
+        assert rows(tmp_path, "SELECT count(*) FROM files") == [(1,)]
 
 
 async def test_a_stream_that_grows_is_one_span(tmp_path):
@@ -92,7 +99,7 @@ async def test_a_stream_that_grows_is_one_span(tmp_path):
         journal.begun("p1", "a", size=100, etag="v1")
         for stop in (10, 20, 30):
             journal.span("p1", "a", span(0, stop))
-        assert (await journal.files("p1"))["a"].spans == (span(0, 30),)
+        assert (await journal.known("p1")).objects["a"].spans == (span(0, 30),)
 
 
 async def test_another_version_has_no_spans(tmp_path):
@@ -100,7 +107,9 @@ async def test_another_version_has_no_spans(tmp_path):
         journal.begun("p1", "a", size=100, etag="v1")
         journal.span("p1", "a", span(0, 10))
         journal.begun("p1", "a", size=100, etag="v2")
-        assert (await journal.files("p1"))["a"] == KnownFile(size=100, etag="v2", digest=None, level=None, spans=())
+        assert (await journal.known("p1")).objects["a"] == KnownFile(
+            size=100, etag="v2", digest=None, level=None, spans=()
+        )
 
 
 async def test_a_file_that_is_whole_has_no_spans(tmp_path):
@@ -109,7 +118,7 @@ async def test_a_file_that_is_whole_has_no_spans(tmp_path):
         journal.span("p1", "a", span(0, 100))
         journal.whole("p1", "a", size=100, etag="v1", checksum=None, level="length")
         assert rows(tmp_path, "SELECT * FROM spans") == []
-        assert (await journal.files("p1"))["a"].level == "length"
+        assert (await journal.known("p1")).objects["a"].level == "length"
 
 
 PATHS = st.sampled_from(["a", "b"])
@@ -152,7 +161,7 @@ async def test_whatever_is_told_over_however_many_runs_is_what_is_known(tmp_path
                         journal.whole("p1", path, size=100, etag=value, checksum=MD5, level="manifest")
                     case "forget":
                         journal.forget("p1", path)
-            known = await journal.files("p1")
+            known = (await journal.known("p1")).objects
         assert {
             path: (file.etag, file.level, {each.start: each.stop for each in file.spans})
             for path, file in known.items()
@@ -172,7 +181,7 @@ async def test_facts_are_committed_without_being_asked_for(tmp_path):
 async def test_facts_are_still_committed_after_a_question(tmp_path):
     async with opened(tmp_path) as journal:
         await anyio.wait_all_tasks_blocked()
-        await journal.files("p1")
+        await journal.known("p1")
         await anyio.wait_all_tasks_blocked()
         journal.begun("p1", "a", size=100, etag="v1")
         assert await committed(tmp_path, "SELECT path FROM files") == [("a",)]
@@ -358,7 +367,7 @@ async def test_those_who_work_together_note_their_facts_side_by_side(tmp_path):
             (ours, theirs)[number % 2].product(result(f"p{number}"), "whole")
             await (theirs, ours)[number % 3 % 2].flush()
         await theirs.flush()
-        assert await ours.known("p49") == await theirs.known("p49") is not None
+        assert await ours.known("p49") == await theirs.known("p49") != KnownProduct()
         assert rows(tmp_path, "SELECT count(*) FROM products") == [(50,)]
 
 
@@ -368,4 +377,4 @@ async def test_a_file_system_without_locks_is_used_all_the_same(tmp_path, monkey
 
     monkeypatch.setattr(lock.fcntl, "flock", flock)
     async with opened(tmp_path) as journal:
-        assert await journal.known("p1") is None
+        assert await journal.known("p1") == KnownProduct()

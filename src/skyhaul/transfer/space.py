@@ -69,9 +69,13 @@ class Space:
         Raises:
             DiskFull: there is too little although nobody else has reserved any, and patience ended.
         """
-        while self._reserved and await self._free() < needed_bytes + sum(self._reserved.values()):
+        free = await self._free()
+        while self._reserved and free < needed_bytes + sum(self._reserved.values()):
             await self._released.wait()
+            free = await self._free()
         self._reserved[product] = needed_bytes
+        if free >= needed_bytes:
+            return
 
         async def look() -> None:
             free = await self._free()

@@ -82,7 +82,7 @@ async def test_a_quota_under_free_space_ends_too(disk, tmp_path):
 
 
 async def test_what_does_not_fit_is_not_begun(disk, tmp_path):
-    disk.free = [999, 999, SPARE_BYTES * 2, 2000]
+    disk.free = [999, 999, 999, SPARE_BYTES * 2, 2000]
     await Space(tmp_path, patience_s=60.0, emit=lambda _: None).reserve("a", 1000)
     with pytest.raises(DiskFull, match="5000 bytes are needed for the next product, 2000 are free"):
         await Space(tmp_path, patience_s=0.0, emit=pytest.fail).reserve("b", 5000)
