@@ -161,7 +161,8 @@ class Assembly:
         _check_names(objects)
         archive = path.with_name(objects[0].path) if objects[0].archive else path
         final = path if self.order.extract else archive
-        there = await to_thread.run_sync(self._there, final, archive, self._folder(product))
+        places = [self.order.destination / final, self.order.destination / archive, self._folder(product)]
+        there = await to_thread.run_sync(self._there, places)
         if there[0]:
             self._check_free(final, product, await self.journal.owner(str(final)))
         job = Job(product=product, path=path, objects=objects, fresh=not any(there))
@@ -363,10 +364,10 @@ class Assembly:
             )
         return path
 
-    def _there(self, *places: PurePosixPath | Path) -> list[bool]:
-        """Which of ``places`` below the destination, which has to be there, are taken. On a thread."""
+    def _there(self, places: Sequence[Path]) -> list[bool]:
+        """Which of ``places`` below the destination, which has to be there itself, are taken. On a thread."""
         self.journal.check_there()
-        return [(self.order.destination / place).exists() for place in places]
+        return [place.exists() for place in places]
 
     def _clear(self, product: Product) -> None:
         """Remove what is left of putting a product together."""

@@ -139,7 +139,8 @@ class Product(Struct, frozen=True, kw_only=True):
     """One product of a catalogue, whatever the archive calls it.
 
     ``size`` is ``None`` where the catalogue does not know (CDSE states 0 for some). ``name`` is the archive's own, with its
-    suffix. ``checksums`` are of the whole product as it is downloaded over HTTP. ``s3_path`` is ``bucket/key``.
+    suffix. ``checksums`` are of the whole product as it is downloaded over HTTP. ``s3_path`` is ``bucket/key``. ``attributes`` may be read
+    as late as when one is asked for; ``msgspec.structs.replace`` makes a product that differs in some fields.
     """
 
     id: str

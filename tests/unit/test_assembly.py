@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 from msgspec import structs
 
+from skyhaul import assembly
 from skyhaul.errors import LoginRefused, ObjectMissing, SinkError
 from skyhaul.events import AttemptFailed, ProductExpanded
 from skyhaul.journal import FOLDER
@@ -644,3 +646,23 @@ async def test_a_product_that_fails_and_then_comes_is_no_failure_any_more(tmp_pa
     await assemble(tmp_path, archive, product)
     archive.unlisted = set()
     assert (await assemble(tmp_path, archive, product)).states == {"1": "verified"}
+
+
+@pytest.mark.parametrize("where", ["absolute", "relative"])
+async def test_what_was_whole_but_not_published_is_not_fetched_again(tmp_path, monkeypatch, where):
+    monkeypatch.chdir(tmp_path)
+    destination = tmp_path / "x" if where == "absolute" else Path("x")
+    archive = Archive()
+    product = archive.single()
+
+    def refuse(*_):
+        raise SinkError("the disk has gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(assembly, "publish", refuse)
+        with pytest.raises(Stopped):
+            await assemble(destination, archive, product)
+    assert archive.read
+    done = await assemble(destination, archive, product)
+    assert done.states == {product.id: "verified"}
+    assert archive.read == []
