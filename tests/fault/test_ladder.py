@@ -135,21 +135,18 @@ class Served(dict[str, bytes]):
 
 
 def broken_at(rung: Rung) -> list[tuple[str, int]]:
-    """First, middle and last byte of each object that is broken."""
+    """A byte of each object that is broken: the first, one in the middle, or the last, by turns."""
     archive = Archive(route=rung.route, multipart=rung.multipart)
     rung.made(archive)
-    return [
-        (path, within[each])
-        for path, body in archive.sources[rung.route].bodies.items()
-        if rung.broken(path, body)
-        for within in [rung.within(body)]
-        for each in (0, len(within) // 2, -1)
-    ]
+    objects = [(path, body) for path, body in archive.sources[rung.route].bodies.items() if rung.broken(path, body)]
+    turn = list(RUNGS.values()).index(rung)
+    within = [(path, rung.within(body)) for path, body in objects]
+    return [(path, (each[0], each[len(each) // 2], each[-1])[(turn + n) % 3]) for n, (path, each) in enumerate(within)]
 
 
-@pytest.fixture(autouse=True, params=[engine.BATCH_BYTES, 20], ids=["in memory", "in parts"])
-def _batch_bytes(request, monkeypatch):
-    monkeypatch.setattr(engine, "BATCH_BYTES", request.param)
+@pytest.fixture(autouse=True, params=[engine.SMALL_BYTES, 20], ids=["in memory", "in parts"])
+def _small_bytes(request, monkeypatch):
+    monkeypatch.setattr(engine, "SMALL_BYTES", request.param)
 
 
 @pytest.fixture(params=[pytest.param(rung, id=name) for name, rung in RUNGS.items()])
