@@ -159,7 +159,7 @@ class Assembly:
         if objects[0].route == "http" and self.login is not None and not objects[0].mirrors:
             await self.login(objects[0].location)  # a refused login ends the run here, not product by product
         _check_names(objects)
-        archive = path.with_name(objects[0].path) if objects[0].archive else path
+        archive = path.with_name(PurePosixPath(objects[0].path).name) if objects[0].archive else path
         final = path if self.order.extract else archive
         places = [self.order.destination / final, self.order.destination / archive, self._folder(product)]
         there = await to_thread.run_sync(self._there, places)
