@@ -57,14 +57,14 @@ async def test_parts_prove_the_bytes(tmp_path, part_bytes, connections):
 
 
 async def test_a_small_object_is_proved_in_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(engine, "BATCH_BYTES", len(BODY))
+    monkeypatch.setattr(engine, "SMALL_BYTES", len(BODY))
     obj = parted()
     assert await settled(tmp_path, obj, source_of(obj)) == ("etag", BODY)
 
 
-@pytest.mark.parametrize("batch_bytes", [engine.BATCH_BYTES, 20])
-async def test_a_flipped_byte_is_not_proved(tmp_path, monkeypatch, batch_bytes):
-    monkeypatch.setattr(engine, "BATCH_BYTES", batch_bytes)
+@pytest.mark.parametrize("small_bytes", [engine.SMALL_BYTES, 20])
+async def test_a_flipped_byte_is_not_proved(tmp_path, monkeypatch, small_bytes):
+    monkeypatch.setattr(engine, "SMALL_BYTES", small_bytes)
     obj, wrong = parted(), BODY[:-1] + bytes([BODY[-1] ^ 1])
     level, body = await settled(tmp_path, obj, source_of(obj, always=Strike(served=wrong)))
     assert (level, body) == ("length", wrong)

@@ -24,8 +24,9 @@ PAGE = Reply(status=200, headers={"Content-Type": "text/html"}, body=b"<html>ple
 
 @pytest.fixture
 def small_parts(monkeypatch):
-    for module in (engine, ranged, wire):
-        monkeypatch.setattr(module, "BATCH_BYTES", 30_000)
+    monkeypatch.setattr(wire, "BATCH_BYTES", 30_000)
+    for module in (engine, ranged):
+        monkeypatch.setattr(module, "SMALL_BYTES", 30_000)
     monkeypatch.setattr(fetch, "PART_BYTES", PART)
     monkeypatch.setattr(fetch, "SEAM_BYTES", 5_000)
     monkeypatch.setattr(fetch, "PROGRESS_BYTES", 40_000)

@@ -423,7 +423,7 @@ async def test_versions_that_nothing_pins_are_never_joined(tmp_path, connections
 
 async def test_a_small_object_that_no_digest_proves_begins_anew_when_it_breaks(tmp_path, monkeypatch):
     """What stands at the cut would not be looked at."""
-    monkeypatch.setattr(engine, "BATCH_BYTES", len(BODY))
+    monkeypatch.setattr(engine, "SMALL_BYTES", len(BODY))
     source = memory(strikes=[Strike(error=LOST, after=5)])
     async with run(tmp_path, source) as lab:
         assert kept(lab, image(digest=None), await lab.carry_out(image(digest=None)))

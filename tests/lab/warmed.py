@@ -20,6 +20,8 @@ from support.warm import MODULES, become
 
 MORE = ("anyio._backends._asyncio", "keyring.backends.null", "pydantic", "rich.console", "typer._adapters", "zoneinfo")
 HUNG_S = 40
+BATCH_BYTES = 1 << 19
+"""A quarter of what a run on its own has, so that a small world has many."""
 
 
 def serve() -> None:
@@ -43,9 +45,9 @@ def _be(job: dict[str, Any]) -> None:
     """Be the command, broken as the job says; never returns."""
     book = Book(**job.pop("book"))
     interrupt_s, part_bytes = job.pop("interrupt_s"), job.pop("part_bytes")
+    import_module("skyhaul.sources.wire").BATCH_BYTES = BATCH_BYTES  # type: ignore[attr-defined]
     if part_bytes is not None:
-        fetch = import_module("skyhaul.transfer.fetch")
-        fetch.PART_BYTES = part_bytes  # type: ignore[attr-defined] # parts small enough for a small world
+        import_module("skyhaul.transfer.fetch").PART_BYTES = part_bytes  # type: ignore[attr-defined]
     signal.alarm(HUNG_S)
     if interrupt_s is not None:
         timer = threading.Timer(interrupt_s, os.kill, (os.getpid(), signal.SIGTERM))

@@ -35,7 +35,7 @@ DIGEST = Checksum(algorithm="MD5", value=md5(BODY), origin="manifest")
 @pytest.fixture
 def small_world(monkeypatch: pytest.MonkeyPatch) -> None:
     """Batches, parts and seams of a few bytes; hosts that are busy are asked again at once."""
-    monkeypatch.setattr(engine, "BATCH_BYTES", BATCH)
+    monkeypatch.setattr(engine, "SMALL_BYTES", BATCH)
     monkeypatch.setattr(fetch, "PART_BYTES", PART)
     monkeypatch.setattr(fetch, "SEAM_BYTES", SEAM)
     monkeypatch.setattr(fetch, "PROGRESS_BYTES", PROGRESS)

@@ -11,7 +11,7 @@ from anyio import to_thread
 
 from skyhaul.errors import ConnectionLost, ObjectChanged
 from skyhaul.model import ByteRange, RemoteObject, Route
-from skyhaul.protocols import BATCH_BYTES, Answer, Body, Exchange, Sign, Turn
+from skyhaul.protocols import SMALL_BYTES, Answer, Body, Exchange, Sign, Turn
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _PAGES = ("text/html", "application/json", "application/problem+json")
@@ -59,7 +59,7 @@ class RangedSource:
             bearer=self._bearer,
             sign=self._sign,
             turn=turn,
-            large=size is None or size > BATCH_BYTES,
+            large=size is None or size > SMALL_BYTES,
         )
         async with request as answer:
             yield body_of(answer, obj, span, etag)

@@ -20,7 +20,7 @@ from skyhaul.events import Flow, Meter, TransferFinished, TransferStarted
 from skyhaul.journal import Journal, KnownFile
 from skyhaul.limits import Allowance
 from skyhaul.model import ByteRange, Checksum, Failed, Outcome, RemoteObject, Route, Verified
-from skyhaul.protocols import BATCH_BYTES, Emit, Source
+from skyhaul.protocols import SMALL_BYTES, Emit, Source
 from skyhaul.retry import RetryPolicy
 from skyhaul.transfer import checksum as digests
 from skyhaul.transfer import fetch
@@ -203,7 +203,7 @@ class Engine:
         )
 
     async def _in_memory(self, transfer: Transfer, reader: Reader) -> tuple[int, bool]:
-        """A small object: one request, one hop to a thread, one fact. A kill costs no more than a batch would."""
+        """A small object: one request, one hop to a thread, one fact. A kill costs all of it."""
         size = transfer.obj.size or 0
         self._emit(TransferStarted(product=transfer.name, path=transfer.obj.path, size=size, offset=0))
         chunks = await reader.whole(size) if size else []
@@ -248,9 +248,9 @@ class Engine:
 
 
 def _small(transfer: Transfer) -> bool:
-    """Whether the object is no more than a batch, and nobody follows it or goes on with what is there of it."""
+    """Whether the object is small, and nobody follows it or goes on with what is there of it."""
     size = transfer.obj.size
-    return size is not None and size <= BATCH_BYTES and transfer.follower is None and not _resumable(transfer)
+    return size is not None and size <= SMALL_BYTES and transfer.follower is None and not _resumable(transfer)
 
 
 def _resumable(transfer: Transfer) -> tuple[ByteRange, ...]:

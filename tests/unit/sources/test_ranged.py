@@ -7,7 +7,7 @@ import pytest
 
 from skyhaul.errors import ConnectionLost, ObjectChanged
 from skyhaul.model import ByteRange, RemoteObject
-from skyhaul.protocols import BATCH_BYTES, Answer
+from skyhaul.protocols import SMALL_BYTES, Answer
 from skyhaul.sources.ranged import RangedSource, body_of
 from support.pouring import pouring
 
@@ -53,7 +53,7 @@ async def test_a_span_is_asked_for_and_pinned_to_its_version(span, etag, expecte
         assert recorder.bearer
 
 
-@pytest.mark.parametrize(("size", "large"), [(BATCH_BYTES, False), (BATCH_BYTES + 1, True), (None, True)])
+@pytest.mark.parametrize(("size", "large"), [(SMALL_BYTES, False), (SMALL_BYTES + 1, True), (None, True)])
 async def test_what_is_more_than_a_batch_or_may_be_is_read_as_large(size, large):
     recorder = Recorder()
     with suppress(ObjectChanged):

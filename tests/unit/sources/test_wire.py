@@ -10,7 +10,6 @@ import pytest
 from anyio import to_thread
 
 from skyhaul.errors import ConnectionLost, RequestRefused
-from skyhaul.protocols import BATCH_BYTES
 from skyhaul.sources import http, wire
 from support.pouring import poured
 from support.scripted import Reply, scripted
@@ -19,6 +18,11 @@ pytestmark = pytest.mark.usefixtures("no_proxies")
 
 BODY = bytes(range(256)) * 12_000
 CUT = 2_000_000
+
+
+@pytest.fixture(autouse=True)
+def _small_batches(monkeypatch):
+    monkeypatch.setattr(wire, "BATCH_BYTES", 1 << 19)
 
 
 @pytest.fixture
@@ -62,7 +66,7 @@ async def test_a_body_is_taken_in_batches_and_not_on_the_loop(host, proxied, mon
         told = await read(client, "http://archive.invalid/x" if proxied else f"{host.root}/x", taking)
     assert bytes(taking.body) == BODY
     assert told == taking.sizes
-    assert max(told) <= BATCH_BYTES + wire.READ_BUFFER_BYTES * 2
+    assert max(told) <= wire.BATCH_BYTES + wire.READ_BUFFER_BYTES * 2
     assert threading.get_ident() not in taking.threads
 
 
