@@ -53,13 +53,17 @@ SELDOM = 100
 STREAK = 20
 """After so many answers a host that is busy once is not overloaded."""
 
+LONE_S = 5.0
+"""Nor is one that serves others meanwhile, and was not busy for so long: longer than a request that was refused waits at first."""
+
 LESS = 0.75
 
 
 class Allowance:
     """Streams and requests of one account.
 
-    A refusal cools the whole account down: all that waits, waits at least so long. A refusal while no more than the allowed streams
+    A refusal cools the whole account down: all that waits, waits at least so long; but a host that is busy with one request and serves the
+    others is left alone by that one. A refusal while no more than the allowed streams
     are open means one of two things. The server releases them late (CDSE does): from then on a stream rests before it is used again, and
     one request alone tries whether it rests long enough. Or it allows fewer than it is said to, where never so many ran side by side:
     from then on fewer are used. Now and then more is tried.
@@ -101,6 +105,7 @@ class Allowance:
         self._streak = 0
         self._bearable = connections
         self._adapted_s = -inf
+        self._busy_s = -inf
         self._probe_s = PROBE_FIRST_S
         self._probing = False
         self._seen: deque[tuple[float, int]] = deque()  # when so many ran at once: newest last, fewer after more
@@ -291,9 +296,19 @@ class Allowance:
             error.too_early = True
             return
         elif not too_fast:
+            if not too_many and not error.retry_after_s and self._lone(now):
+                return
             self._adapt(now, too_many=too_many)
         self._streak = 0
         self._cool(error, now)
+
+    def _lone(self, now: float) -> bool:
+        """Whether a host that is busy is so with one request alone: a zip that it cannot make just now, say."""
+        since_s, self._busy_s = now - self._busy_s, now
+        if since_s <= LONE_S or all(each.began_s is None for each in self._open):
+            return False
+        self._streak = 0
+        return True
 
     def _rests(self, stream: Stream, now: float) -> bool:
         """Let streams rest longer, where that may be what a refusal asks for. Of several that were sent together, the first one counts."""

@@ -330,6 +330,35 @@ async def test_one_busy_answer_among_many_takes_no_stream_away(clock):
     assert allowance.limit == 3, "two in a row do"
 
 
+@pytest.mark.parametrize("pause_s", [1.0, 6.0])
+async def test_a_host_that_serves_others_meanwhile_is_busy_with_one_request_alone(clock, pause_s):
+    """A zip that cannot be made just now is no reason to leave three quarters of an account alone for seconds."""
+    told = []
+    allowance = Allowance(connections=4, meter=Meter(), cooled=lambda *each: told.append(each))
+    async with allowance.stream() as running:
+        allowance.began(running)
+        await refuse(allowance, HostBusy("DAT-ZIP-503", status=503))
+        assert (allowance.limit, told) == (4, [])
+        clock.now += pause_s
+        await refuse(allowance, HostBusy("DAT-ZIP-503", status=503))
+    once_more = pause_s < limits.LONE_S
+    assert (allowance.limit, len(told)) == ((3, 1) if once_more else (4, 0)), "two at a time are more than one"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [busy(429), HostBusy("busy", status=503, retry_after_s=2.0), HostBusy("reduce your request rate", status=503)],
+    ids=["streams", "named", "rate"],
+)
+async def test_what_the_host_says_of_all_requests_is_heeded_though_it_serves_others(clock, error):
+    told = []
+    allowance = Allowance(connections=4, meter=Meter(), cooled=lambda *each: told.append(each))
+    async with allowance.stream() as running:
+        allowance.began(running)
+        await refuse(allowance, error)
+    assert len(told) == 1
+
+
 async def test_others_may_use_the_account_too(clock):
     meter = Meter()
     allowance = Allowance(connections=4, meter=meter)
