@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from functools import partial
+from types import SimpleNamespace
 
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
+from skyhaul import retry
 from skyhaul.errors import (
     AccessDenied,
     ConnectionLost,
@@ -20,7 +22,7 @@ from skyhaul.errors import (
     RequestRefused,
     TokenRefused,
 )
-from skyhaul.events import TransferFinished, TransferStarted
+from skyhaul.events import AttemptFailed, TransferFinished, TransferStarted
 from skyhaul.model import ByteRange, Checksum, Failed, Verified
 from skyhaul.transfer import engine
 from support.engines import BATCH, BODY, CHUNKS, DIGEST, PART, SEAM, image, memory, run, small_world
@@ -240,6 +242,23 @@ async def test_a_whole_object_begins_anew_when_it_breaks(tmp_path, after):
         assert kept(lab, obj, outcome)
         assert outcome.fetched == source.sent_bytes == lab.meter.received_bytes
         assert lab.meter.refetched_bytes == source.sent_bytes - len(BODY)
+
+
+async def test_who_got_far_begins_anew_without_a_wait_once(tmp_path, monkeypatch):
+    """At the end of a night nothing else is left to do meanwhile; but a host that breaks every body is left alone ever longer."""
+    waits = []
+
+    async def sleep(seconds):
+        waits.append(seconds)
+
+    monkeypatch.setattr(retry, "anyio", SimpleNamespace(sleep=sleep))
+    far, near = Strike(error=LOST, after=2 * BATCH // 10 + 2), Strike(error=LOST, after=1)
+    async with run(tmp_path, memory(strikes=[near, far, far])) as lab:
+        assert kept(lab, image(), await lab.carry_out(image(ranges=False)))
+        told = [event.wait_s for event in lab.events if isinstance(event, AttemptFailed)]
+    assert len(told) == 3
+    assert told[1] == 0.0
+    assert waits == [told[0], told[2]]
 
 
 @CHECKS

@@ -23,7 +23,7 @@ from skyhaul.transfer.space import Space
 PART_BYTES = 64 << 20
 SEAM_BYTES = 64 << 10
 PROGRESS_BYTES = 1 << 20
-"""An attempt that got this far does not count against the patience: a long object may break often."""
+"""An attempt that got this far is followed by another at once; where it is gone on with, it does not count against the patience."""
 
 Admit = Callable[[Body, Take], Take]
 """Looks at an answer and says what to take of it, or raises what is wrong with it."""
@@ -83,7 +83,7 @@ class Fetch:
                 self.reader.obj = replace(self.obj, ranges=False)
             else:
                 return size
-        return await self.reader.retry.call(self._whole, self.reader.on_retry)
+        return await self._anew()
 
     @property
     def obj(self) -> RemoteObject:
@@ -91,6 +91,23 @@ class Fetch:
         return self.reader.obj
 
     # whole objects, from hosts that do not serve ranges
+
+    async def _anew(self) -> int:
+        """Read it from its first byte until all of it has come; where a connection breaks that got far, for once without a wait."""
+        hasty = True
+
+        async def once() -> int:
+            nonlocal hasty
+            try:
+                return await self._whole()
+            except ConnectionLost as error:
+                if not hasty or self.reader.flow.done < PROGRESS_BYTES:
+                    raise
+                hasty = False
+                self.reader.on_retry(error, 0.0)
+            return await self._whole()
+
+        return await self.reader.retry.call(once, self.reader.on_retry)
 
     async def _whole(self) -> int:
         if self.file.done:
