@@ -23,6 +23,7 @@ RELAX = 0.995
 VAIN = 2
 STRAGGLE_S = 5.0
 STRAGGLE_FACTOR = 4
+LATELY = 8
 WORTH = 50
 """Of bodies that last so many times as long as they are waited for, less than a fiftieth could be gained."""
 
@@ -88,7 +89,7 @@ class Forecast:
             return inf
         if stream.began_s is None:
             return max(now, stream.asked_s + self._least_wait_s) + stream.size / self._pace
-        elapsed = now - stream.began_s
+        elapsed = stream.heard_s - stream.began_s  # what came since is not counted yet
         pace = stream.received / elapsed if stream.received >= PACE_BYTES and elapsed > 0 else self._pace
         return max(now, stream.began_s + stream.size / pace)
 
@@ -104,7 +105,9 @@ class Forecast:
         if stream.began_s is not None and stream.received >= BODY_BYTES and now > stream.began_s:
             self._bodies.append((stream.received, now - stream.began_s))
             seconds = sum(seconds for _, seconds in self._bodies)
-            self._pace, self._body_s = sum(size for size, _ in self._bodies) / seconds, seconds / len(self._bodies)
+            self._pace = sum(size for size, _ in self._bodies) / seconds
+            lately = list(self._bodies)[-LATELY:]
+            self._body_s = sum(seconds for _, seconds in lately) / len(lately)
 
     def straggles(self, stream: Stream, now: float) -> bool:
         """Whether a fresh connection is likely to be quicker: nothing was heard for long, or far less than from others.

@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from skyhaul.forecast import BODY_BYTES, VAIN, Forecast, Stream
+from skyhaul.forecast import BODY_BYTES, LATELY, VAIN, Forecast, Stream
 
 
 def taught(wait_s=0.2, bytes_per_s=1e6):
@@ -35,13 +35,23 @@ def test_a_stream_ends_when_its_bytes_have_come():
 
 
 def test_a_long_body_tells_its_own_pace():
-    slow = Stream(asked_s=0.0, size=40_000_000, began_s=1.0, received=10_000_000)
-    assert taught().end_s(slow, 11.0) == pytest.approx(41.0)
+    slow = Stream(asked_s=0.0, size=40_000_000, began_s=1.0, received=5_000_000, heard_s=11.0)
+    assert taught().end_s(slow, 11.0) == pytest.approx(81.0)
+    assert taught().end_s(slow, 11.9) == pytest.approx(81.0), "what came since is counted with the next batch"
 
 
 @pytest.mark.parametrize(("bytes_per_s", "leads"), [(BODY_BYTES / 9.0, True), (BODY_BYTES / 11.0, False)])
 def test_where_little_can_be_gained_nothing_is_sent_early(bytes_per_s, leads):
     assert (taught(wait_s=0.2, bytes_per_s=bytes_per_s).lead_s > 0.0) is leads
+
+
+def test_long_bodies_that_came_first_are_forgotten_when_short_ones_follow():
+    """The largest of the last products come first: a mean over all of them would hide what the small ones after them could gain."""
+    forecast = taught(wait_s=0.1, bytes_per_s=BODY_BYTES / 60.0)
+    for _ in range(LATELY):
+        short = Stream(asked_s=0.0, began_s=1.0, received=BODY_BYTES)
+        forecast.ended(short, 2.0)
+    assert forecast.lead_s > 0.0
 
 
 def test_the_lead_is_shorter_than_the_shortest_wait():
