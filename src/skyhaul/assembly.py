@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
+from math import inf
 from pathlib import Path, PurePosixPath
 
 from anyio import to_thread
@@ -24,16 +25,16 @@ from skyhaul.journal import FOLDER, Journal, KnownFile, KnownProduct
 from skyhaul.limits import Allowance
 from skyhaul.model import Checksum, Failed, Outcome, Product, ProductResult, RemoteObject
 from skyhaul.pipeline import Job
-from skyhaul.protocols import Emit, Provider, Wish
+from skyhaul.protocols import SMALL_BYTES, Emit, Provider, Wish
 from skyhaul.retry import RetryPolicy
 from skyhaul.transfer import checksum as digests
 from skyhaul.transfer import manifest
 from skyhaul.transfer.ahead import Ahead
 from skyhaul.transfer.engine import Engine, Transfer
-from skyhaul.transfer.layout import collisions, product_path, safe_path
+from skyhaul.transfer.layout import check_names, product_path, safe_path
 from skyhaul.transfer.sink import publish, writing
 from skyhaul.transfer.space import Space, room_bytes
-from skyhaul.transfer.there import check_whole, has, intact, vouched
+from skyhaul.transfer.there import check_whole, has, intact, taken, vouched
 from skyhaul.transfer.unpack import is_zip, unpack
 
 LEVELS = (*(name.lower() for name in digests.NEW), "manifest", "etag", "zip", "length")
@@ -100,7 +101,7 @@ class Assembly:
                     return [size for _, size in known.files] == [place.stat().st_size]
                 return bool(known.files) and all(has(place / path, size) for path, size in known.files)
 
-        if not await to_thread.run_sync(there):
+        if not await self.engine.hands.do(there):
             return None
         size = sum(size for _, size in known.files)
         return ProductResult(id=product.id, name=product.name, state="present", path=known.path, bytes=size)
@@ -110,7 +111,10 @@ class Assembly:
         if not self.order.wish.whole:
             return None
         path = self._path(product)
-        level, files = await to_thread.run_sync(intact, self.order.destination / path, product)
+        place = self.order.destination / path
+        if not await self.engine.hands.do(taken, place):
+            return None
+        level, files = await to_thread.run_sync(intact, place, product)
         if level is None:
             return None
         await to_thread.run_sync(self._clear, product)
@@ -158,11 +162,11 @@ class Assembly:
         objects = await self.retry.call(once)
         if objects[0].route == "http" and self.login is not None and not objects[0].mirrors:
             await self.login(objects[0].location)  # a refused login ends the run here, not product by product
-        _check_names(objects)
+        check_names(objects)
         archive = path.with_name(PurePosixPath(objects[0].path).name) if objects[0].archive else path
         final = path if self.order.extract else archive
         places = [self.order.destination / final, self.order.destination / archive, self._folder(product)]
-        there = await to_thread.run_sync(self._there, places)
+        there = await self.engine.hands.do(self._there, places)
         if there[0]:
             self._check_free(final, product, await self.journal.owner(str(final)))
         job = Job(product=product, path=path, objects=objects, fresh=not any(there))
@@ -275,7 +279,8 @@ class Assembly:
             more = f" (and {len(job.failures) - 1} more files)" if len(job.failures) > 1 else ""
             return replace(result, kind=first.kind, error=first.error + more)
         with self._distrusting(job.product, job.objects[0]):
-            path, level, files = await self.space.insist(partial(to_thread.run_sync, self._published, job, ahead))
+            hop = self.engine.hands.do if _brief(job.objects) else to_thread.run_sync
+            path, level, files = await self.space.insist(partial(hop, self._published, job, ahead))
         size = sum(size for _, size in files)
         done = replace(result, state="verified", path=str(path), bytes=size, level=level)
         return self._record(done, files if job.objects[0].archive else ())
@@ -383,10 +388,6 @@ class Assembly:
         return self._folder(product) / "tree"
 
 
-def _check_names(objects: Sequence[RemoteObject]) -> None:
-    for obj in objects:
-        safe_path(obj.path)
-    # An object arrives in a file of its name and ``.part``.
-    clash = collisions(name for obj in objects for name in (obj.path, f"{obj.path}.part"))
-    if clash is not None:
-        raise UnsafeName(f"the archive has {clash[0]!r} and {clash[1]!r}, which cannot lie side by side on every disk")
+def _brief(objects: Sequence[RemoteObject]) -> bool:
+    """Whether it is a matter of two files' metadata to publish them."""
+    return len(objects) == 1 and not objects[0].archive and (objects[0].size or inf) <= SMALL_BYTES

@@ -22,6 +22,7 @@ import anyio
 from anyio import to_thread
 
 from skyhaul.errors import DiskFull, JournalError, SinkError, SkyhaulError
+from skyhaul.hands import Hands
 from skyhaul.lock import locked, note_start, restarted
 from skyhaul.model import ByteRange, Checksum, ProductResult, Report
 
@@ -88,7 +89,8 @@ class Journal:
 
         self._file = _identity(path)
         self._connection = connection
-        self._lock = anyio.Lock()
+        self._lock = anyio.Lock()  # of the facts: none is committed before those that came before it
+        self._hands = Hands(1)  # of the database: nothing else uses it meanwhile
         self._waiting: list[tuple[str, Params]] = []
         self._told = self._committed = 0
         self._news = anyio.Event()
@@ -236,7 +238,7 @@ class Journal:
             batch, self._waiting, told = self._waiting, [], self._told
             with anyio.CancelScope(shield=True):  # or a batch that was taken would be lost
                 try:
-                    await self.insist(partial(to_thread.run_sync, self._commit, batch))
+                    await self.insist(partial(self._hands.do, self._commit, batch))
                 except SkyhaulError:
                     self._waiting[:0] = batch  # what comes later must not be noted without what came before it
                     raise
@@ -255,7 +257,7 @@ class Journal:
     async def ask(self, question: Callable[[sqlite3.Connection], T], *, about: str | None = None) -> T:
         """The answer to a question, put to the database on a thread once every fact that waits is committed, or those ``about`` a product.
 
-        Modules with tables of their own ask through this. Nothing else uses the database meanwhile.
+        Modules with tables of their own ask through this.
 
         Raises:
             JournalError: the database refuses, or the facts cannot be committed.
@@ -267,8 +269,7 @@ class Journal:
 
         if about is None or any(params[:1] == (about,) for _, params in self._waiting):
             await self.flush()
-        async with self._lock:
-            return await to_thread.run_sync(ask)
+        return await self._hands.do(ask)
 
 
 async def _once(work: Callable[[], Awaitable[None]]) -> None:

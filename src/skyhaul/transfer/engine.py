@@ -17,6 +17,7 @@ from anyio import CapacityLimiter, to_thread
 
 from skyhaul.errors import IntegrityError, ObjectChanged, SkyhaulError
 from skyhaul.events import Flow, Meter, TransferFinished, TransferStarted
+from skyhaul.hands import Hands
 from skyhaul.journal import Journal, KnownFile
 from skyhaul.limits import Allowance
 from skyhaul.model import ByteRange, Checksum, Failed, Outcome, RemoteObject, Route, Verified
@@ -89,6 +90,8 @@ class Engine:
         self._meter = meter
         self._emit = emit
         self._threads = CapacityLimiter(WRITERS)
+        self.hands = Hands(WRITERS)
+        """For what is small."""
 
     async def carry_out(self, transfer: Transfer) -> Outcome:
         """Bring one object to disk, verified. An expected failure is a value, not an exception."""
@@ -203,12 +206,12 @@ class Engine:
         )
 
     async def _in_memory(self, transfer: Transfer, reader: Reader) -> tuple[int, bool]:
-        """A small object: one request, one hop to a thread, one fact. A kill costs all of it."""
+        """A small object: one request, one fact, written beside others on the same thread. A kill costs all of it."""
         size = transfer.obj.size or 0
         self._emit(TransferStarted(product=transfer.name, path=transfer.obj.path, size=size, offset=0))
         chunks = await reader.whole(size) if size else []
         reader.flow.verifying = True
-        work = partial(self._thread, put, transfer.staged, chunks, transfer.checksum, transfer.parted)
+        work = partial(self.hands.do, put, transfer.staged, chunks, transfer.checksum, transfer.parted)
         return size, await self._space.insist(work, size)
 
     async def _in_parts(self, transfer: Transfer, reader: Reader) -> tuple[int, bool]:

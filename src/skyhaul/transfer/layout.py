@@ -15,7 +15,7 @@ from typing import Any
 from msgspec import structs
 
 from skyhaul.errors import SettingsError, UnsafeName
-from skyhaul.model import Product
+from skyhaul.model import Product, RemoteObject
 
 COMPONENT_BYTES_MAX = 240
 """Longest name on the usual file systems (255) less what ``.part`` and siblings need."""
@@ -120,6 +120,21 @@ def _folded(path: str) -> str:
     if path.isascii():
         return path.lower()
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", path).casefold())
+
+
+def check_names(objects: Iterable[RemoteObject]) -> None:
+    """See that the objects of a product can lie side by side on every disk.
+
+    Raises:
+        UnsafeName: one's name leaves its folder, or two mean the same place.
+    """
+    names = [obj.path for obj in objects]
+    for name in names:
+        safe_path(name)
+    # An object arrives in a file of its name and ``.part``.
+    clash = collisions(each for name in names for each in (name, f"{name}.part"))
+    if clash is not None:
+        raise UnsafeName(f"the archive has {clash[0]!r} and {clash[1]!r}, which cannot lie side by side on every disk")
 
 
 def product_path(product: Product, template: str) -> PurePosixPath:

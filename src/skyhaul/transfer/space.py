@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import anyio
-from anyio import to_thread
 
 from skyhaul.errors import DiskFull
 from skyhaul.events import DiskPaused, DiskResumed
+from skyhaul.hands import Hands
 from skyhaul.journal import KnownFile
 from skyhaul.model import RemoteObject
 from skyhaul.protocols import Emit
@@ -45,6 +45,7 @@ class Space:
         self._since_s = float("-inf")
         self._reserved: dict[str, int] = {}
         self._released = anyio.Event()
+        self._hands = Hands(1)
 
     async def insist(self, work: Callable[[], Awaitable[T]], needed_bytes: int = 0) -> T:
         """The result of ``work``, which is done again whenever the disk was full and ``needed_bytes`` are free again.
@@ -95,7 +96,7 @@ class Space:
         self._released = anyio.Event()
 
     async def _free(self) -> int:
-        return await to_thread.run_sync(free_bytes, self._folder)
+        return await self._hands.do(free_bytes, self._folder)
 
     async def _wait(self, error: DiskFull, needed_bytes: int) -> None:
         now = time.monotonic()

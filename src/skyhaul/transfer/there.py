@@ -29,6 +29,12 @@ def has(path: Path, size: int) -> bool:
     return path.is_file() and path.stat().st_size == size
 
 
+def taken(place: Path) -> bool:
+    """Whether anything lies there."""
+    with writing(place):
+        return place.exists()
+
+
 def intact(place: Path, product: Product) -> tuple[str | None, list[tuple[str, int]]]:
     """By what a product that is already at ``place`` can be verified, and its files; ``None`` if it cannot or is wrong."""
     with writing(place):
