@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -92,6 +93,7 @@ class Journal:
         self._lock = anyio.Lock()  # of the facts: none is committed before those that came before it
         self._hands = Hands(1)  # of the database: nothing else uses it meanwhile
         self._waiting: list[tuple[str, Params]] = []
+        self._committing: list[tuple[str, Params]] = []
         self._told = self._committed = 0
         self._news = anyio.Event()
         self._pressing = anyio.Event()
@@ -236,12 +238,15 @@ class Journal:
                 return  # the event is the one that the writer waits for
             self._news, self._pressing = anyio.Event(), anyio.Event()
             batch, self._waiting, told = self._waiting, [], self._told
+            self._committing = batch
             with anyio.CancelScope(shield=True):  # or a batch that was taken would be lost
                 try:
                     await self.insist(partial(self._hands.do, self._commit, batch))
                 except SkyhaulError:
                     self._waiting[:0] = batch  # what comes later must not be noted without what came before it
                     raise
+                finally:
+                    self._committing = []
             self._committed = told
 
     async def committed(self, number: int) -> None:
@@ -267,7 +272,8 @@ class Journal:
             with journalling(self.path):
                 return question(self._connection)
 
-        if about is None or any(params[:1] == (about,) for _, params in self._waiting):
+        # A batch that is under way may wait for its disk, and be overtaken.
+        if about is None or any(params[:1] == (about,) for _, params in chain(self._committing, self._waiting)):
             await self.flush()
         return await self._hands.do(ask)
 

@@ -94,6 +94,30 @@ async def test_a_question_about_a_product_waits_for_its_own_facts_alone(tmp_path
         assert rows(tmp_path, "SELECT count(*) FROM files") == [(1,)]
 
 
+async def test_a_question_does_not_overtake_facts_that_wait_for_their_disk(tmp_path):
+    answers, room = [], anyio.Event()
+
+    async def once_there_is_room(commit):
+        await room.wait()
+        await commit()
+
+    async with opened(tmp_path) as journal, anyio.create_task_group() as tasks:
+        journal.insist = once_there_is_room
+        journal.begun("p1", "a", size=1, etag=None)
+        tasks.start_soon(journal.flush)
+        await anyio.wait_all_tasks_blocked()
+
+        async def ask():
+            answers.append(await journal.known("p1"))
+
+        tasks.start_soon(ask)
+        await anyio.wait_all_tasks_blocked()
+        assert not answers
+        assert await journal.known("p2") == KnownProduct(), "nothing of it is under way"
+        room.set()
+    assert answers[0].objects
+
+
 async def test_a_stream_that_grows_is_one_span(tmp_path):
     async with opened(tmp_path) as journal:
         journal.begun("p1", "a", size=100, etag="v1")
