@@ -22,7 +22,7 @@ from skyhaul.protocols import BATCH_BYTES, Take
 from skyhaul.version import __version__
 
 READ_BUFFER_BYTES = 1 << 18
-HASTE_S = 0.1
+HASTE_S = 0.05
 """What has come of a slow stream is handed on after so long, be it less than a batch."""
 
 Ready = Callable[[], Awaitable[Mapping[str, str] | None]]
