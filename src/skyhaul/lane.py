@@ -16,6 +16,7 @@ from itertools import takewhile
 from math import inf
 
 import anyio
+from anyio.streams.memory import MemoryObjectSendStream
 
 from skyhaul import accounts
 from skyhaul import journal as journals
@@ -127,14 +128,20 @@ async def _carried_out(begin: Begin, messages: Messages, said: Said) -> None:
                 tasks.start_soon(_until_told, tasks.cancel_scope)
                 said.sample()
                 tasks.start_soon(said.keep, journal)
-                async for product in messages:
-                    if isinstance(product, Product):
-                        send.send_nowait(product)
+                await handed_on(messages, send)
                 tasks.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
                 said.sample()
                 await said.send(journal)
+
+
+async def handed_on(messages: Messages, products: MemoryObjectSendStream[Product]) -> None:
+    """Put the products that come on the line, until no more come or it has ended, of which it says itself why."""
+    with suppress(anyio.BrokenResourceError):
+        async for product in messages:
+            if isinstance(product, Product):
+                products.send_nowait(product)
 
 
 async def _until_told(scope: anyio.CancelScope) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skyhaul import lane
 from skyhaul import lanes as laning
 from skyhaul.archives import ProviderSettings
 from skyhaul.credentials import Credentials
@@ -106,6 +107,25 @@ async def test_messages_come_whole_however_they_are_cut(sent, cuts, heard_first)
                 break
     heard += [message async for message in messages]
     assert heard == sent
+
+
+@pytest.mark.parametrize("until_it_ends", range(4))
+async def test_products_that_come_when_the_line_has_ended_are_let_be(until_it_ends):
+    """A login that is refused ends a line while more products are on their way to it: that is no bug of ours."""
+    stream = [packed(product) for product in PRODUCTS[:3]]
+    send, line = anyio.create_memory_object_stream(10)
+
+    async def receive():
+        if len(stream) == 3 - until_it_ends:
+            line.close()
+        if not stream:
+            raise anyio.EndOfStream
+        return stream.pop(0)
+
+    with send:
+        await lane.handed_on(Messages(receive), send)
+        assert send.statistics().current_buffer_used == until_it_ends
+    line.close()
 
 
 @pytest.mark.parametrize(
