@@ -58,7 +58,7 @@ _PHIDOWN = """
 from phidown.search import CopernicusDataSearcher
 
 searcher = CopernicusDataSearcher()
-searcher.query_by_filter(collection_name="SENTINEL-2", product_type="S2MSI2A", top=100)
+searcher.query_by_filter(collection_name="SENTINEL-2", product_type="S2MSI2A", top=1000)
 found = searcher.execute_query()
 done = searcher.download_products(
     df=found[found["Name"].isin(names)], output_dir=given["into"], config_file=given["config"], mode="fast",
