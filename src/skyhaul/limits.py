@@ -63,10 +63,9 @@ class Allowance:
     """Streams and requests of one account.
 
     A refusal cools the whole account down: all that waits, waits at least so long; but a host that is busy with one request and serves the
-    others is left alone by that one. A refusal while no more than the allowed streams
-    are open means one of two things. The server releases them late (CDSE does): from then on a stream rests before it is used again, and
-    one request alone tries whether it rests long enough. Or it allows fewer than it is said to, where never so many ran side by side:
-    from then on fewer are used. Now and then more is tried.
+    others is left alone by that one. A refusal while no more than the allowed streams are open means one of two things. The server releases
+    them late (CDSE does): from then on a stream rests before it is used again, and one request alone tries whether it rests long enough. Or
+    it allows fewer than it is said to, where never so many ran side by side: from then on fewer are used. Now and then more is tried.
     Requests are sent early where :class:`~skyhaul.forecast.Forecast` sees a stream ending; a refusal that such a request has earned cools
     nothing, whichever it met.
     """
