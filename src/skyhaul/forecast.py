@@ -25,7 +25,7 @@ STRAGGLE_S = 5.0
 STRAGGLE_FACTOR = 4
 LATELY = 8
 WORTH = 50
-"""Of bodies that last so many times as long as they are waited for, less than a fiftieth could be gained."""
+"""Of bodies that last so many times as long as they are waited for, less than a fiftieth could be gained: it is not worth a refusal."""
 
 CROWDED = 0.3
 """A request that waited for so much of the shortest wait beside a full house shows that waiting is free."""
@@ -65,8 +65,8 @@ class Forecast:
     _waits_s: deque[float] = field(default_factory=lambda: deque(maxlen=MEMORY))
     _bodies: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=MEMORY))
     _least_wait_s: float = 0.0
-    _pace: float = inf
-    _body_s: float = 0.0
+    _lately_s: deque[float] = field(default_factory=lambda: deque(maxlen=LATELY))
+    _pace: float = 0.0
     _margin: float = MARGIN_FIRST
     _met: int = 0
     _missed: int = 0
@@ -78,8 +78,10 @@ class Forecast:
 
     @property
     def lead_s(self) -> float:
-        """How long before a stream ends the next request may be sent; 0 where nothing is known yet, or hardly anything can be gained."""
-        if self.counted or not self._bodies or self._body_s > WORTH * self._least_wait_s:
+        """How long before a stream ends the next request may be sent; 0 where nothing is known yet, or it is not worth to be tried."""
+        if self.counted or not self._lately_s:
+            return 0.0
+        if not self.borne and sum(self._lately_s) > len(self._lately_s) * WORTH * self._least_wait_s:
             return 0.0
         return self._least_wait_s * (1.0 - self._margin)
 
@@ -88,10 +90,10 @@ class Forecast:
         if stream.size is None:
             return inf
         if stream.began_s is None:
-            return max(now, stream.asked_s + self._least_wait_s) + stream.size / self._pace
+            return max(now, stream.asked_s + self._least_wait_s) + _lasts_s(stream.size, self._pace)
         elapsed = stream.heard_s - stream.began_s  # what came since is not counted yet
         pace = stream.received / elapsed if stream.received >= PACE_BYTES and elapsed > 0 else self._pace
-        return max(now, stream.began_s + stream.size / pace)
+        return max(now, stream.began_s + _lasts_s(stream.size, pace))
 
     def began(self, stream: Stream, now: float) -> None:
         """The first byte of an answer is here."""
@@ -102,12 +104,13 @@ class Forecast:
 
     def ended(self, stream: Stream, now: float) -> None:
         """A stream had its last byte."""
-        if stream.began_s is not None and stream.received >= BODY_BYTES and now > stream.began_s:
+        if stream.began_s is None:
+            return
+        self._lately_s.append(now - stream.began_s)
+        if stream.received >= BODY_BYTES and now > stream.began_s:
             self._bodies.append((stream.received, now - stream.began_s))
             seconds = sum(seconds for _, seconds in self._bodies)
             self._pace = sum(size for size, _ in self._bodies) / seconds
-            lately = list(self._bodies)[-LATELY:]
-            self._body_s = sum(seconds for _, seconds in lately) / len(lately)
 
     def straggles(self, stream: Stream, now: float) -> bool:
         """Whether a fresh connection is likely to be quicker: nothing was heard for long, or far less than from others.
@@ -130,3 +133,10 @@ class Forecast:
         self._missed += 1
         self._margin = min(1.0, self._margin + MARGIN_STEP)
         self.counted = self._missed >= VAIN and not self._met
+
+
+def _lasts_s(size: int, pace: float) -> float:
+    """How long ``size`` bytes take to come at ``pace``; 0 tells nothing."""
+    if pace:
+        return size / pace
+    return 0.0 if size < BODY_BYTES else inf

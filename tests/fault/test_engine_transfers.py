@@ -305,6 +305,7 @@ async def test_parts_may_overtake_each_other(tmp_path):
 async def test_one_object_uses_no_more_streams_than_the_account_has(tmp_path, connections):
     source = memory()
     async with run(tmp_path, source, connections=connections) as lab, anyio.create_task_group() as tasks:
+        lab.allowance.grant(connections, alone=False)  # nothing is sent early: this source counts those that wait
         for number in range(6):
             tasks.start_soon(lab.carry_out, image(), f"p{number}")
     assert source.open_most <= connections

@@ -93,7 +93,34 @@ def test_short_bodies_teach_no_pace():
     stream = Stream(asked_s=0.0, size=100, began_s=0.2, received=100)
     forecast.began(stream, 0.2)
     forecast.ended(stream, 0.2)
+    assert forecast.end_s(Stream(asked_s=1.0, size=BODY_BYTES), 1.0) == inf
+    assert forecast.end_s(Stream(asked_s=1.0, size=BODY_BYTES, began_s=1.2), 1.3) == inf
+    assert forecast.end_s(Stream(asked_s=1.0, size=100), 1.0) == pytest.approx(1.2), (
+        "what is short comes with its headers"
+    )
+
+
+def test_short_bodies_are_led_while_the_first_long_ones_still_come():
+    forecast = Forecast()
+    forecast.began(Stream(asked_s=0.0, size=100), 0.2)
+    forecast.ended(Stream(asked_s=0.0, size=100, began_s=0.2, received=100), 0.2)
+    assert forecast.lead_s > 0.0
+
+
+def test_where_waiting_is_free_long_bodies_are_led_as_well():
+    forecast = taught(wait_s=0.2, bytes_per_s=BODY_BYTES / 60.0)
     assert forecast.lead_s == 0.0
+    early(forecast, crowded_s=0.15)
+    assert forecast.borne
+    assert forecast.lead_s > 0.0
+
+
+def test_a_few_long_bodies_among_short_ones_do_not_hide_what_those_could_gain():
+    forecast = taught(wait_s=0.1, bytes_per_s=BODY_BYTES / 6.0)
+    assert forecast.lead_s == 0.0
+    for _ in range(LATELY // 2):
+        forecast.ended(Stream(asked_s=0.0, began_s=1.0, received=100), 1.0)
+    assert forecast.lead_s > 0.0
 
 
 @pytest.mark.parametrize(
