@@ -64,6 +64,10 @@ async def test_a_refusal_at_any_call_leaves_a_right_file_or_none(tmp_path, call,
         source = memory(strikes=[Strike(after=3)])
         destination = tmp_path / str(nth)
         async with run(destination, source, connections=connections) as lab:
+            if call == "ftruncate":
+                left = lab.staged(obj).with_name("B04.jp2.part")
+                left.parent.mkdir(parents=True)
+                left.write_bytes(b"of a run whose journal is gone")
             with pytest.MonkeyPatch.context() as patch:
                 place(patch, call, refusing)
                 outcome = await lab.carry_out(obj)

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CancelScope, CapacityLimiter, to_thread
 
 from skyhaul.errors import IntegrityError, ObjectChanged, SkyhaulError
 from skyhaul.events import Flow, Meter, TransferFinished, TransferStarted
@@ -236,9 +236,10 @@ class Engine:
             )
             size = await fetching.run()
             flow.verifying = True
-            return size, await self._thread(file.seal, size)
+            return size, await self._space.insist(partial(self._thread, file.seal, size))
         finally:
-            file.close()
+            with CancelScope(shield=True):
+                await self._thread(file.close)
 
     async def _thread(self, work: Callable[[*Args], T], *args: *Args) -> T:
         return await to_thread.run_sync(work, *args, limiter=self._threads)

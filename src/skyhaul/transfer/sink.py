@@ -16,15 +16,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
-from skyhaul.errors import DiskFull, IntegrityError, SinkError
+from skyhaul.errors import DiskFull, IntegrityError, SinkError, SkyhaulError
 from skyhaul.model import ByteRange, Checksum
 from skyhaul.protocols import Pieces
 from skyhaul.transfer import checksum as digests
 from skyhaul.transfer import parts
 
 BLOCK_BYTES = 1 << 20
-CATCH_UP_BYTES = 8 << 20
 IOV_MAX = 512
+WRITE_OUT_BYTES = 16 << 20
 SYNCS_AT_ONCE = 8
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -82,6 +82,11 @@ class PartFile:
         self.done = parts.merged(done)
         self._expected = expected
         self._lock = threading.Lock()
+        self._hashing = threading.Lock()
+        self._thread: ThreadPoolExecutor | None = None
+        self._behind = False
+        self._failure: SkyhaulError | None = None
+        self._followed = 0
         self._fd: int | None = None
         self._hash = self._new_hash()
         self._hashed = 0
@@ -94,22 +99,32 @@ class PartFile:
             length = os.fstat(self._fd).st_size
             self.done = [span for span in self.done if span.stop <= length]
             if not self.done:
-                os.ftruncate(self._fd, 0)
+                if length:  # ext4 writes out when it is closed what was ever cut to nothing: of an archive that is unpacked, in vain
+                    os.ftruncate(self._fd, 0)
                 self._restart_follower()
 
     def write(self, offset: int, chunks: Pieces) -> None:
-        """Put ``chunks`` at ``offset``."""
+        """Put ``chunks`` at ``offset``. What follows the file's front does so on a thread of its own: it keeps no stream from ending.
+
+        Raises:
+            SinkError: the disk refuses these bytes, or what was done behind those before them.
+        """
+        self._settle(wait=False)
         with writing(self.part):
             stop = _put(self._file, offset, chunks)
-        with self._lock, writing(self.part):
+            if self._follower is None:  # else it is unpacked, and removed before all of it has to be on disk
+                _write_out(self._file, offset, stop)
+        with self._lock:
             self.done = parts.merged([*self.done, ByteRange(start=offset, stop=stop)])
-            if self._hash is not None and offset == self._hashed:
-                for chunk in chunks:
-                    self._hash.update(chunk)
-                self._hashed = stop
-            self._catch_up(CATCH_UP_BYTES)
-            if self._follower is not None:
-                self._follower.follow(self._file, parts.front(self.done))
+        if self._hash is not None and self._hashing.acquire(blocking=False):
+            try:
+                if offset == self._hashed:
+                    for chunk in chunks:
+                        self._hash.update(chunk)
+                    self._hashed = stop
+            finally:
+                self._hashing.release()
+        self._go_on_behind()
 
     def read(self, span: ByteRange) -> bytes:
         """Bytes that were written before."""
@@ -117,21 +132,25 @@ class PartFile:
             return os.pread(self._file, len(span), span.start)
 
     def restart(self) -> None:
-        """Forget every byte."""
+        """Forget every byte, and what was not to be done with them."""
+        with suppress(SkyhaulError):
+            self._settle(wait=True)
         with writing(self.part):
             os.ftruncate(self._file, 0)
             self._restart_follower()
         self.done = []
         self._hash = self._new_hash()
-        self._hashed = 0
+        self._hashed = self._followed = 0
 
     def seal(self, size: int) -> bool:
         """Verify, and give the file its name; whether its parts prove it.
 
         Raises:
             IntegrityError: length or digest is wrong; the ``.part`` stays as evidence.
+            SinkError: the disk refuses, or refused what was done behind.
         """
-        with self._lock, writing(self.part):
+        self._settle(wait=True)
+        with self._hashing, writing(self.part):
             length = os.fstat(self._file).st_size
             if length != size or parts.front(self.done) != size:
                 raise IntegrityError(f"{self.path.name}: it has {length} bytes where {size} are right")
@@ -143,7 +162,9 @@ class PartFile:
             return isinstance(self._hash, digests.PartedHash) and self._hash.proved
 
     def close(self) -> None:
-        """Give the file descriptor back. The bytes stay."""
+        """Give the file descriptor back, and the thread. The bytes stay."""
+        with suppress(SkyhaulError):
+            self._settle(wait=True)
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
@@ -163,12 +184,52 @@ class PartFile:
             return digests.NEW[self._expected.algorithm]()
         return self._parted.hash() if self._parted is not None else None
 
-    def _catch_up(self, at_most: int) -> None:
+    def _go_on_behind(self) -> None:
+        """Have the thread of this file follow the front, unless it does, or there is nothing to follow."""
+        with self._lock:
+            if self._behind or not self._to_follow():
+                return
+            self._behind = True
+            if self._thread is None:
+                self._thread = ThreadPoolExecutor(1)
+            self._thread.submit(self._follow)
+
+    def _to_follow(self) -> int:
+        """Up to where the front can be followed; 0 if it was."""
+        front = parts.front(self.done)
+        lags = self._followed < front if self._follower is not None else self._hash is not None and self._hashed < front
+        return front if lags else 0
+
+    def _follow(self) -> None:
+        """Hash what the front has left behind, and tell who follows, until nothing is left to do."""
+        try:
+            while True:
+                with self._lock:
+                    if not (front := self._to_follow()):
+                        self._behind = False
+                        return
+                with writing(self.part), self._hashing:
+                    self._catch_up(front)
+                    if self._follower is not None:
+                        self._follower.follow(self._file, front)
+                    self._followed = front
+        except SkyhaulError as error:
+            with self._lock:
+                self._behind, self._failure = False, error
+
+    def _settle(self, *, wait: bool) -> None:
+        """Raise what went wrong behind; ``wait`` for it to end."""
+        if wait and self._thread is not None:
+            self._thread.shutdown()
+            self._thread = None
+        with self._lock:
+            failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    def _catch_up(self, stop: int) -> None:
         """Hash what lies in the file beyond the hashed front: parts that overtook it, or an earlier run's bytes."""
-        if self._hash is None:
-            return
-        stop = min(parts.front(self.done), self._hashed + at_most)
-        while self._hashed < stop:
+        while self._hash is not None and self._hashed < stop:
             block = os.pread(self._file, min(BLOCK_BYTES, stop - self._hashed), self._hashed)
             if not block:
                 raise IntegrityError(f"{self.path.name}: somebody cut {self.part.name} to less than was written")
@@ -185,6 +246,13 @@ def _put(fd: int, offset: int, chunks: Pieces) -> int:
             offset += written
             views = _after(views, written)
     return offset
+
+
+def _write_out(fd: int, start: int, stop: int) -> None:
+    """Have the system begin to bring to disk what was written, where it can be told to: little is left to sync in the end."""
+    first, last = start // WRITE_OUT_BYTES, stop // WRITE_OUT_BYTES
+    if last > first and hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(fd, first * WRITE_OUT_BYTES, (last - first) * WRITE_OUT_BYTES, os.POSIX_FADV_DONTNEED)
 
 
 def _after(views: list[memoryview], written: int) -> list[memoryview]:

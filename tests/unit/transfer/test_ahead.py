@@ -74,10 +74,13 @@ def test_members_are_there_before_the_archive_is(tmp_path):
     body = zipped(FILES)
     second = body.index(b"PK\x03\x04", 10)
     file.write(0, [body[: second - 1]])
+    file.close()  # waits for those behind
     assert tree_of(tmp_path / "tree") == {}
-    file.write(second - 1, [body[second - 1 : second + 6000]])
+    again = PartFile(tmp_path / "P.zip", None, file.done, ahead)
+    again.open()
+    again.write(second - 1, [body[second - 1 : second + 6000]])
+    again.close()
     assert tree_of(tmp_path / "tree") == {"manifest.safe": b"<xfdu/>", "GRANULE/B04.jp2": BODY, "HTML/empty": b""}
-    file.close()
 
 
 def test_what_is_there_is_not_written_again(tmp_path, monkeypatch):

@@ -5,6 +5,9 @@ import hashlib
 import itertools
 import os
 import random
+import threading
+import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -91,16 +94,14 @@ def test_an_empty_object_is_a_file(path, opened):
     cuts=st.sets(st.integers(1, 999), max_size=8),
     order=st.randoms(),
     before=st.integers(0, 3),
-    catch_up_bytes=st.sampled_from([1, 100, 10_000]),
 )
-def test_parts_may_overtake_each_other_within_and_across_runs(tmp_path, cuts, order, before, catch_up_bytes):
+def test_parts_may_overtake_each_other_within_and_across_runs(tmp_path, cuts, order, before):
     body = BODY[:1000]
     expected = Checksum(algorithm="MD5", value=hashlib.md5(body).hexdigest())
     ends = [0, *sorted(cuts), len(body)]
     pieces = [span(*ends) for ends in itertools.pairwise(ends)]
     order.shuffle(pieces)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sink, "CATCH_UP_BYTES", catch_up_bytes)
         patch.setattr(sink, "BLOCK_BYTES", 64)
         earlier = PartFile(tmp_path / "B04.jp2", expected)
         earlier.open()
@@ -184,7 +185,13 @@ def test_a_file_that_was_cut_behind_our_back_is_no_endless_loop(path, opened):
     file.write(CUT, [BODY[CUT:]])
     os.truncate(file.part, 0)
     with pytest.raises(IntegrityError, match=r"B04\.jp2"):
-        file.write(0, [BODY[:CUT]])
+        wholly(file)
+
+
+def wholly(file):
+    """Write the beginning, and seal: what is done behind a write fails it, or what comes after it."""
+    file.write(0, [BODY[:CUT]])
+    file.seal(len(BODY))
 
 
 REFUSALS = [(errno.ENOSPC, DiskFull), (errno.EDQUOT, DiskFull), (errno.EIO, SinkError)]
@@ -202,9 +209,56 @@ def test_what_the_disk_refuses_is_one_sentence(path, opened, monkeypatch, functi
     file.write(CUT, [BODY[CUT:]])
     monkeypatch.setattr(sink.os, function, refuse)
     with pytest.raises(error) as raised:
-        file.write(0, [BODY[:CUT]])
+        wholly(file)
     assert type(raised.value) is error
     assert str(raised.value) == f"{file.part}: {os.strerror(number)}"
+
+
+def again_and_again(call):
+    for _ in range(2000):
+        call()
+        time.sleep(0.001)
+
+
+def test_what_is_refused_behind_is_met_by_the_next_write_and_once(path, opened, monkeypatch):
+    """The disk is full while the hash catches up: who writes next waits for space, and nothing is lost or hashed twice."""
+    pread, full = os.pread, threading.Event()
+
+    def refuse(*arguments):
+        if full.is_set():
+            return pread(*arguments)
+        full.set()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    file = opened(path, MD5)
+    file.write(CUT, [BODY[CUT:-1]])
+    monkeypatch.setattr(sink.os, "pread", refuse)
+    file.write(0, [BODY[:CUT]])
+    assert full.wait(5.0)
+    with pytest.raises(DiskFull):
+        again_and_again(partial(file.write, len(BODY) - 1, [BODY[-1:]]))
+    file.write(len(BODY) - 1, [BODY[-1:]])
+    file.seal(len(BODY))
+    assert path.read_bytes() == BODY
+
+
+def test_a_stream_does_not_wait_for_those_who_follow(path, opened):
+    goes_on = threading.Event()
+
+    class Slow:
+        def restart(self):
+            pass
+
+        def follow(self, fd, front):
+            assert goes_on.wait(5.0)
+
+    file = opened(path, None, (), Slow())
+    for at in range(0, len(BODY), CUT):
+        file.write(at, [BODY[at : at + CUT]])
+    assert not goes_on.is_set()
+    goes_on.set()
+    file.seal(len(BODY))
+    assert path.read_bytes() == BODY
 
 
 def test_an_error_without_a_number_is_told_in_its_own_words(tmp_path):
