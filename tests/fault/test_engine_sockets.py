@@ -118,7 +118,7 @@ async def test_a_version_that_changes_between_two_parts_is_never_joined(tmp_path
 
 async def test_a_redirect_is_followed_for_every_part(tmp_path, host, small_parts):
     host.put("/real", BODY, etag="v1")
-    obj = image(host.put("/B04.jp2", b"", *[redirect("/real", 307)] * 9))
+    obj = image(host.put("/B04.jp2", b"", *[redirect("/real", 307)] * 30))
     outcome, found = await carried_out(tmp_path, obj)
     assert isinstance(outcome, Verified)
     assert found == BODY

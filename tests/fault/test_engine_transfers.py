@@ -24,7 +24,7 @@ from skyhaul.errors import (
 )
 from skyhaul.events import AttemptFailed, TransferFinished, TransferStarted
 from skyhaul.model import ByteRange, Checksum, Failed, Verified
-from skyhaul.transfer import engine
+from skyhaul.transfer import engine, fetch
 from support.engines import BATCH, BODY, CHUNKS, DIGEST, PART, SEAM, image, memory, run, small_world
 from support.scripted import MemorySource, Strike, md5
 
@@ -309,6 +309,30 @@ async def test_one_object_uses_no_more_streams_than_the_account_has(tmp_path, co
         for number in range(6):
             tasks.start_soon(lab.carry_out, image(), f"p{number}")
     assert source.open_most <= connections
+
+
+def part_lengths(source, path="B04.jp2"):
+    return [len(span) for name, span in source.reads if name == path]
+
+
+async def test_the_last_parts_of_an_object_that_is_alone_are_shorter_so_that_all_streams_end_together(tmp_path):
+    source = memory()
+    async with run(tmp_path, source, connections=4) as lab:
+        assert kept(lab, image(), await lab.carry_out(image()))
+    lengths = part_lengths(source)
+    assert sum(lengths) == len(BODY)
+    assert lengths[0] == len(BODY) // 8
+    assert max(lengths[-4:]) <= PART // fetch.SHORTEST
+    assert sorted(lengths, reverse=True) == lengths
+
+
+async def test_parts_are_long_where_other_objects_have_the_streams(tmp_path):
+    """Each request costs a wait, and what ends late is nobody's loss while others go on."""
+    source = MemorySource(bodies={f"{n}.jp2": BODY for n in range(4)}, etags={f"{n}.jp2": "v1" for n in range(4)})
+    async with run(tmp_path, source, connections=2) as lab, anyio.create_task_group() as tasks:
+        for number in range(4):
+            tasks.start_soon(lab.carry_out, image(f"{number}.jp2"))
+    assert part_lengths(source, "0.jp2") == [PART, PART, PART, len(BODY) - 3 * PART]
 
 
 class Together(MemorySource):

@@ -21,6 +21,9 @@ from skyhaul.transfer.sink import PartFile
 from skyhaul.transfer.space import Space
 
 PART_BYTES = 64 << 20
+SHORTEST = 8
+"""The last parts of an object on several streams have down to so many times fewer bytes: else one goes on when the others have ended."""
+
 SEAM_BYTES = 64 << 10
 PROGRESS_BYTES = 1 << 20
 """An attempt that got this far is followed by another at once; where it is gone on with, it does not count against the patience."""
@@ -130,7 +133,7 @@ class Fetch:
     # parts of objects, from hosts that do
 
     async def _missing(self, size: int) -> None:
-        spans = parts.split(parts.missing(size, self.file.done), PART_BYTES)
+        spans = parts.split(parts.missing(size, self.file.done), self._part_bytes)
         failures: list[Exception] = []
         async with anyio.create_task_group() as tasks:
 
@@ -149,6 +152,14 @@ class Fetch:
             raise failures[0]
         for seam, theirs in self.early:
             await self._thread(self._compare, seam, theirs)
+
+    def _part_bytes(self, left: int) -> int:
+        """How long the next part is, where ``left`` bytes are to be had: half of what falls to each stream that may read this object."""
+        others = sum(1 for flow in self.reader.meter.flows.values() if not flow.verifying) - 1
+        streams = self.reader.allowance.limit // (1 + others)
+        if streams <= 1:
+            return PART_BYTES
+        return max(PART_BYTES // SHORTEST, min(PART_BYTES, left // (2 * streams)))
 
     async def _part(self, span: ByteRange, size: int) -> None:
         cursor = _Cursor(start=span.start, position=span.start, told=span.start)

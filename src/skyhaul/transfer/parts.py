@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from skyhaul.model import ByteRange
 
@@ -35,8 +35,14 @@ def front(done: Iterable[ByteRange]) -> int:
     return first.stop if first is not None and first.start == 0 else 0
 
 
-def split(spans: Iterable[ByteRange], part_bytes: int) -> Iterator[ByteRange]:
-    """The same bytes in pieces of at most ``part_bytes``, in order."""
+def split(spans: Iterable[ByteRange], part_bytes: Callable[[int], int]) -> Iterator[ByteRange]:
+    """The same bytes in pieces, in order; ``part_bytes`` tells of the bytes that are left how many the next piece has at most."""
+    spans = list(spans)
+    left = sum(map(len, spans))
     for span in spans:
-        for start in range(span.start, span.stop, part_bytes):
-            yield ByteRange(start=start, stop=min(start + part_bytes, span.stop))
+        start = span.start
+        while start < span.stop:
+            stop = min(start + part_bytes(left), span.stop)
+            yield ByteRange(start=start, stop=stop)
+            left -= stop - start
+            start = stop

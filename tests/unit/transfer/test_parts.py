@@ -58,11 +58,23 @@ def test_merging_keeps_every_byte_in_the_fewest_spans(spans, random):
 @given(spans_within(SIZE), st.integers(1, SIZE + 1))
 def test_pieces_are_small_enough_and_make_up_the_same_bytes(spans, part_bytes):
     spans = parts.merged(spans)
-    pieces = list(parts.split(spans, part_bytes))
+    pieces = list(parts.split(spans, lambda left: part_bytes))
     assert all(len(piece) <= part_bytes for piece in pieces)
     assert parts.merged(pieces) == spans
     assert sum(map(len, pieces)) == sum(map(len, spans))
     assert len(pieces) == sum(-(-len(each) // part_bytes) for each in spans), "no piece is cut without need"
+
+
+@given(spans_within(SIZE), st.integers(1, 5))
+def test_pieces_are_cut_by_what_is_left_when_they_are_asked_for(spans, share):
+    spans, told = parts.merged(spans), []
+    pieces = parts.split(spans, lambda left: told.append(left) or max(1, left // share))
+    left = sum(map(len, spans))
+    for piece in pieces:
+        assert told.pop() == left
+        assert len(piece) <= max(1, left // share)
+        left -= len(piece)
+    assert left == 0
 
 
 @given(spans_within(SIZE))
