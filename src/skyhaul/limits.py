@@ -16,6 +16,7 @@ from math import inf
 
 import anyio
 
+from skyhaul.bearable import Bearable
 from skyhaul.errors import HostBusy
 from skyhaul.events import Meter
 from skyhaul.forecast import Forecast, Stream
@@ -31,24 +32,15 @@ _TOO_FAST = re.compile(r"request rate|rate limit|too many requests", re.IGNORECA
 _STATED = re.compile(r"Max session number (\d+) exceeded")
 """CDSE names the limit that was met: 4, and 1 once an account is in the slow lane."""
 
-REST_MIN_S = 0.01
-REST_FIRST_S = 0.5
-REST_MAX_S = 10.0
 COOL_FIRST_S = 0.5
 COOL_MAX_S = 60.0
 OPEN_FACTOR = 8
 """At most so many times the streams are asked for at once, however long the first byte takes."""
 
-SEEN_S = 15.0
 WATCH_S = 1.0
 LOOK_S = 0.25
 SHARED = 0.9
 """Of the requests a minute, where others send some too: what they sent in the last second nobody knows yet."""
-
-PROBE_FIRST_S = 10.0
-PROBE_MAX_S = 300.0
-SELDOM = 100
-"""A rest is shortened after so many answers: where it was needed, that costs a refusal."""
 
 STREAK = 20
 """After so many answers a host that is busy once is not overloaded."""
@@ -63,11 +55,9 @@ class Allowance:
     """Streams and requests of one account.
 
     A refusal cools the whole account down: all that waits, waits at least so long; but a host that is busy with one request and serves the
-    others is left alone by that one. A refusal while no more than the allowed streams are open means one of two things. The server releases
-    them late (CDSE does): from then on a stream rests before it is used again, and one request alone tries whether it rests long enough. Or
-    it allows fewer than it is said to, where never so many ran side by side: from then on fewer are used. Now and then more is tried.
-    Requests are sent early where :class:`~skyhaul.forecast.Forecast` sees a stream ending; a refusal that such a request has earned cools
-    nothing, whichever it met.
+    others is left alone by that one. One that came while no more than the allowed streams were open teaches
+    :class:`~skyhaul.bearable.Bearable` what is allowed. Requests are sent early where :class:`~skyhaul.forecast.Forecast` sees a stream
+    ending; a refusal that such a request has earned cools nothing, whichever it met.
     """
 
     def __init__(
@@ -88,9 +78,7 @@ class Allowance:
         """What other processes sent in the last minute."""
 
         self.requests_per_minute = requests_per_minute
-        self.rest_s = 0.0
-        self._rest_borne_s = 0.0  # what it was before it was shortened
-        self._trying = False  # whether it is enough is not known yet
+        self._bearable = Bearable(connections)
         self.forecast = Forecast()
         self._meter = meter
         self._cooled = cooled
@@ -102,19 +90,19 @@ class Allowance:
         self._quiet_until = 0.0
         self._cool_s = COOL_FIRST_S
         self._streak = 0
-        self._bearable = connections
-        self._adapted_s = -inf
         self._busy_s = -inf
-        self._probe_s = PROBE_FIRST_S
-        self._probing = False
-        self._seen: deque[tuple[float, int]] = deque()  # when so many ran at once: newest last, fewer after more
         self._max_bytes_per_s = max_bytes_per_s
         self._bytes_due = 0.0
 
     @property
     def limit(self) -> int:
         """How many streams are used at once: what is granted, or what has proved bearable."""
-        return min(self.granted, self._bearable)
+        return min(self.granted, self._bearable.streams)
+
+    @property
+    def rest_s(self) -> float:
+        """How long a stream that has ended still counts."""
+        return self._bearable.rest_s
 
     @property
     def idle(self) -> int:
@@ -124,7 +112,7 @@ class Allowance:
     @property
     def spare(self) -> int:
         """How many streams nobody uses or waits for, those included that others may have to give up first."""
-        return min(self.connections, self._bearable) - len(self._open) - self._meter.streams_wanted
+        return min(self.connections, self._bearable.streams) - len(self._open) - self._meter.streams_wanted
 
     @property
     def held(self) -> int:
@@ -188,10 +176,8 @@ class Allowance:
         self.forecast.began(stream, now)
         self._cool_s = COOL_FIRST_S
         self._streak += 1
-        self._trying = False
         self._saw_running(now)
-        if (self._bearable < self.connections or self.rest_s) and now > self._adapted_s + self._probe_s:
-            self._dare(now)
+        self._bearable.answered(self._streak, now)
         self._moved()
 
     async def watch(self) -> None:
@@ -229,8 +215,7 @@ class Allowance:
         if (streams, alone) == (self.granted, self.alone):
             return
         self.granted, self.alone = streams, alone
-        self._bearable = self.connections
-        self._rested()
+        self._bearable.forget()
         self._moved()
 
     @property
@@ -256,7 +241,7 @@ class Allowance:
         """In how many seconds the next request may be sent."""
         room, lead_s = self.limit, self.forecast.lead_s if self.alone else 0.0
         waiting = [stream for stream in self._open if stream.began_s is None]
-        if self._trying and waiting:
+        if self._bearable.trying and waiting:
             return inf
         if not self.forecast.borne and (self.rest_s or any(stream.early for stream in waiting)):
             lead_s = 0.0  # one early request is enough to find out whether waiting is free
@@ -286,7 +271,7 @@ class Allowance:
         ahead = (each for each in self._open if each.early and not each.crowded_s)
         stated = _STATED.search(said)
         if too_many and stated is not None and int(stated[1]) < self.limit:
-            self._lower(int(stated[1]), now)
+            self._bearable.lower(int(stated[1]), now)
         elif too_many and (stream.early or any(ahead)):  # two connections may overtake each other
             error.too_early = True
             self.forecast.missed()
@@ -310,65 +295,27 @@ class Allowance:
         return True
 
     def _rests(self, stream: Stream, now: float) -> bool:
-        """Let streams rest longer, where that may be what a refusal asks for. Of several that were sent together, the first one counts."""
-        rested_s = stream.asked_s - stream.released_s
-        if self._borne(now) < self.limit or rested_s >= REST_MAX_S or self.rest_s >= REST_MAX_S:
+        """Let streams rest longer, where that may be what a refusal asks for."""
+        if self._borne(now) < self.limit or not self._bearable.rests(stream, now):
             return False
-        if stream.asked_s > self._adapted_s:
-            longer_s = max(REST_FIRST_S, rested_s * 1.5 + 0.1, self.rest_s * 2.0 + 0.1)
-            self.rest_s, self._rest_borne_s = self._rest_borne_s or min(REST_MAX_S, longer_s), 0.0
-            self._trying, self._streak = True, 0
-            self._learnt(now)
+        if self._bearable.trying:
+            self._streak = 0
             self._moved()
         return True
 
     def _adapt(self, now: float, *, too_many: bool) -> None:
         borne = self._borne(now)
         if too_many and borne < self.limit:
-            self._lower(borne, now)
+            self._bearable.lower(borne, now)
         elif now >= self._quiet_until and self._streak < STREAK:  # else one of several that were refused together
-            self._lower(int(self.limit * LESS), now)
+            self._bearable.lower(int(self.limit * LESS), now)
 
     def _borne(self, now: float) -> int:
         """How many streams the archive has proved to allow."""
-        return max(self._most(now), len(self._open) - 1)
-
-    def _lower(self, streams: int, now: float) -> None:
-        self._bearable = max(1, streams)
-        self._rested()
-        self._learnt(now)
-
-    def _rested(self) -> None:
-        """Nothing is known of how long streams have to rest."""
-        self.rest_s, self._rest_borne_s, self._trying = 0.0, 0.0, False
-
-    def _learnt(self, now: float) -> None:
-        """A limit was met: the longer it holds, the more rarely more is tried."""
-        self._probe_s = min(PROBE_MAX_S, self._probe_s * 2) if self._probing else PROBE_FIRST_S
-        self._adapted_s, self._probing = now, False
-
-    def _dare(self, now: float) -> None:
-        """Try one more stream, or half the rest."""
-        if self._bearable < self.connections:
-            self._bearable += 1
-        elif self._streak < SELDOM:
-            return
-        else:
-            self._rest_borne_s = self.rest_s
-            self.rest_s = self.rest_s / 2 if self.rest_s > REST_MIN_S else 0.0
-        self._adapted_s, self._probing = now, True
+        return max(self._bearable.proved(now), len(self._open) - 1)
 
     def _saw_running(self, now: float) -> None:
-        running = sum(1 for each in self._open if each.began_s is not None)
-        while self._seen and self._seen[-1][1] <= running:
-            self._seen.pop()
-        self._seen.append((now, running))
-
-    def _most(self, now: float) -> int:
-        """How many streams were served at once of late."""
-        while self._seen and self._seen[0][0] < now - SEEN_S:
-            self._seen.popleft()
-        return self._seen[0][1] if self._seen else 0
+        self._bearable.ran(sum(1 for each in self._open if each.began_s is not None), now)
 
     def _cool(self, error: HostBusy, now: float) -> None:
         """Leave the host alone."""

@@ -7,7 +7,7 @@ import random
 import anyio
 import pytest
 
-from skyhaul import limits
+from skyhaul import bearable, limits
 from skyhaul.model import Checksum, Failed, RemoteObject, Verified
 from skyhaul.sources import http, ranged, wire
 from skyhaul.sources.ranged import RangedSource
@@ -31,7 +31,7 @@ def small_parts(monkeypatch):
     monkeypatch.setattr(fetch, "SEAM_BYTES", 5_000)
     monkeypatch.setattr(fetch, "PROGRESS_BYTES", 40_000)
     monkeypatch.setattr(limits, "COOL_FIRST_S", 0.0)
-    monkeypatch.setattr(limits, "REST_MAX_S", 0.0)
+    monkeypatch.setattr(bearable, "REST_MAX_S", 0.0)
 
 
 @pytest.fixture

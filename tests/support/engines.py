@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from skyhaul import bearable, limits
 from skyhaul import journal as journals
-from skyhaul import limits
 from skyhaul.events import AttemptFailed, Event, Meter
 from skyhaul.journal import Journal
 from skyhaul.limits import Allowance
@@ -40,7 +40,7 @@ def small_world(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "SEAM_BYTES", SEAM)
     monkeypatch.setattr(fetch, "PROGRESS_BYTES", PROGRESS)
     monkeypatch.setattr(limits, "COOL_FIRST_S", 0.0)
-    monkeypatch.setattr(limits, "REST_MAX_S", 0.0)
+    monkeypatch.setattr(bearable, "REST_MAX_S", 0.0)
 
 
 def image(path: str = "B04.jp2", *, digest: Checksum | None = DIGEST, **more: Any) -> RemoteObject:

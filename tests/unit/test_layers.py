@@ -15,7 +15,7 @@ SOURCE = Path(skyhaul.__file__).parent
 
 LAYERS = {
     0: "errors model version discreet",  # nouns and failures: the standard library alone
-    1: "events vocabulary bands values comparisons forecast",  # facts, words and numbers
+    1: "events vocabulary bands values comparisons forecast bearable",  # facts, words and numbers
     2: "protocols keys globe area area.* footprint retry limits hands",  # contracts, geometry, patience
     3: """
         catalogue catalogue.slices catalogue.baselines catalogue.rules catalogue.odata catalogue.entities catalogue.versions

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from skyhaul import limits
+from skyhaul import bearable, limits
 from skyhaul.errors import HostBusy
 from skyhaul.events import Meter
 from skyhaul.limits import Allowance
@@ -226,7 +226,7 @@ async def test_a_rest_is_learnt_from_too_many_streams_alone_and_has_its_limit(cl
     await serve(allowance)
     clock.now += 9.0
     await refuse(allowance, busy(503))
-    assert allowance.rest_s == limits.REST_MAX_S
+    assert allowance.rest_s == bearable.REST_MAX_S
 
 
 async def all_at_once(allowance, archive, count, clock):
