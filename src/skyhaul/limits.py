@@ -239,16 +239,16 @@ class Allowance:
 
     def _free_s(self, now: float) -> float:
         """In how many seconds the next request may be sent."""
-        room, lead_s = self.limit, self.forecast.lead_s if self.alone else 0.0
+        room, rest_s, lead_s = self.limit, self._bearable.rest_s, self.forecast.lead_s if self.alone else 0.0
         waiting = [stream for stream in self._open if stream.began_s is None]
         if self._bearable.trying and waiting:
             return inf
-        if not self.forecast.borne and (self.rest_s or any(stream.early for stream in waiting)):
+        if not self.forecast.borne and (rest_s or any(stream.early for stream in waiting)):
             lead_s = 0.0  # one early request is enough to find out whether waiting is free
         if len(self._open) >= (OPEN_FACTOR * room if lead_s else room):
             return inf
-        ends = [released + self.rest_s for released in self._released if released + self.rest_s > now]
-        ends += [self.forecast.end_s(stream, now) + self.rest_s if lead_s else inf for stream in self._open]
+        ends = [released + rest_s for released in self._released if released + rest_s > now] if rest_s else []
+        ends += [self.forecast.end_s(stream, now) + rest_s if lead_s else inf for stream in self._open]
         if len(ends) < room:
             return 0.0
         return sorted(ends)[-room] - lead_s - now
