@@ -21,6 +21,9 @@ MARGIN_FIRST = 0.15
 MARGIN_STEP = 0.05
 RELAX = 0.995
 VAIN = 2
+SELDOM = 10
+"""For each early request that was refused so many were borne, where waiting is free: the forecast may err, the archive does not."""
+
 STRAGGLE_S = 5.0
 STRAGGLE_FACTOR = 4
 LATELY = 8
@@ -28,7 +31,11 @@ WORTH = 50
 """Of bodies that last so many times as long as they are waited for, less than a fiftieth could be gained: it is not worth a refusal."""
 
 CROWDED = 0.3
-"""A request that waited for so much of the shortest wait beside a full house shows that waiting is free."""
+SURE_S = 0.02
+"""A request that waited for so much of the shortest wait, and so long, beside a full house shows that waiting is free.
+
+Of a shorter wait much may be our own: the request had not been sent, or its answer not been looked at. It is not worth an early one.
+"""
 
 
 @dataclass(slots=True, eq=False)
@@ -60,7 +67,7 @@ class Forecast:
     """What the last answers teach: how long the first byte takes, how fast a body comes, how far both can be trusted."""
 
     counted: bool = False
-    """Every early request was refused: the archive counts those that wait as streams."""
+    """Early requests are refused: the archive counts those that wait as streams."""
 
     _waits_s: deque[float] = field(default_factory=lambda: deque(maxlen=MEMORY))
     _bodies: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=MEMORY))
@@ -79,7 +86,7 @@ class Forecast:
     @property
     def lead_s(self) -> float:
         """How long before a stream ends the next request may be sent; 0 where nothing is known yet, or it is not worth to be tried."""
-        if self.counted or not self._lately_s:
+        if self.counted or not self._lately_s or self._least_wait_s < SURE_S:
             return 0.0
         if not self.borne and sum(self._lately_s) > len(self._lately_s) * WORTH * self._least_wait_s:
             return 0.0
@@ -99,7 +106,7 @@ class Forecast:
         """The first byte of an answer is here."""
         self._waits_s.append(now - stream.asked_s)
         self._least_wait_s = min(self._waits_s)
-        self._met += stream.crowded_s > CROWDED * self._least_wait_s
+        self._met += stream.crowded_s > max(SURE_S, CROWDED * self._least_wait_s)
         self._margin *= RELAX
 
     def ended(self, stream: Stream, now: float) -> None:
@@ -132,7 +139,7 @@ class Forecast:
         """An early request was refused."""
         self._missed += 1
         self._margin = min(1.0, self._margin + MARGIN_STEP)
-        self.counted = self._missed >= VAIN and not self._met
+        self.counted = self._missed >= VAIN and self._missed * SELDOM > self._met
 
 
 def _lasts_s(size: int, pace: float) -> float:

@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from skyhaul.forecast import BODY_BYTES, LATELY, VAIN, Forecast, Stream
+from skyhaul.forecast import BODY_BYTES, LATELY, SELDOM, SURE_S, VAIN, Forecast, Stream
 
 
 def taught(wait_s=0.2, bytes_per_s=1e6):
@@ -67,6 +67,8 @@ def early(forecast, crowded_s):
 def test_refusals_make_it_careful_and_answers_bold_again():
     forecast = taught()
     early(forecast, crowded_s=0.15)
+    for _ in range(60):
+        early(forecast, crowded_s=0.15)
     bold = forecast.lead_s
     for _ in range(5):
         forecast.missed()
@@ -86,6 +88,29 @@ def test_refusals_alone_mean_that_waiting_counts(crowded_s):
         forecast.missed()
     assert forecast.counted
     assert forecast.lead_s == 0.0
+
+
+def test_refusals_that_go_on_mean_that_waiting_counts_whatever_was_borne_once():
+    forecast = taught()
+    for _ in range(2 * SELDOM):
+        early(forecast, crowded_s=0.15)
+    for _ in range(VAIN):
+        forecast.missed()
+    assert not forecast.counted, "the forecast erred"
+    forecast.missed()
+    assert forecast.counted
+
+
+@pytest.mark.parametrize(("wait_s", "leads"), [(0.9 * SURE_S, False), (1.1 * SURE_S, True)])
+def test_a_wait_that_may_be_our_own_is_not_hidden(wait_s, leads):
+    assert (taught(wait_s=wait_s, bytes_per_s=1e9).lead_s > 0.0) is leads
+
+
+@pytest.mark.parametrize(("crowded_s", "borne"), [(0.9 * SURE_S, False), (1.1 * SURE_S, True)])
+def test_a_short_crowd_proves_nothing(crowded_s, borne):
+    forecast = taught(wait_s=0.04)
+    early(forecast, crowded_s=crowded_s)
+    assert forecast.borne is borne
 
 
 def test_short_bodies_teach_no_pace():
