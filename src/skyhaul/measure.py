@@ -31,7 +31,8 @@ from skyhaul.settings import Settings
 from skyhaul.sources import http
 from skyhaul.transfer.engine import WRITERS
 from skyhaul.transfer.fetch import PART_BYTES
-from skyhaul.transfer.sink import PartFile, writing
+from skyhaul.transfer.partfile import PartFile
+from skyhaul.transfer.sink import writing
 
 ENOUGH = 0.95
 """Fewer connections that reach so much of the best rate are better than more."""

@@ -30,7 +30,7 @@ LAYERS = {
     4: """
         layers fragments settings credentials lock journal status accounts
         sources.wire sources.http sources.ranged sources.mirrors sources.s3 sources.auth sources.profiles
-        transfer.sink transfer.ahead transfer.unpack transfer.there
+        transfer.sink transfer.partfile transfer.ahead transfer.unpack transfer.there
     """,  # edges: files, sockets, databases
     5: """
         catalogue.asking catalogue.reading catalogue.enumeration catalogue.chain catalogue.paging catalogue.lookup

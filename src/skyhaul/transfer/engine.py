@@ -25,8 +25,9 @@ from skyhaul.protocols import SMALL_BYTES, Emit, Source
 from skyhaul.retry import RetryPolicy
 from skyhaul.transfer import checksum as digests
 from skyhaul.transfer import fetch
+from skyhaul.transfer.partfile import Follower, PartFile
 from skyhaul.transfer.reader import Ledger, Reader
-from skyhaul.transfer.sink import Follower, PartFile, is_intact, put, vindicate, writing
+from skyhaul.transfer.sink import is_intact, put, vindicate, writing
 from skyhaul.transfer.space import Space
 
 WRITERS = 8

@@ -16,8 +16,8 @@ from skyhaul.forecast import Stream
 from skyhaul.model import ByteRange, RemoteObject
 from skyhaul.protocols import Body, Pieces, Take
 from skyhaul.transfer import parts
+from skyhaul.transfer.partfile import PartFile
 from skyhaul.transfer.reader import Reader
-from skyhaul.transfer.sink import PartFile
 from skyhaul.transfer.space import Space
 
 PART_BYTES = 64 << 20

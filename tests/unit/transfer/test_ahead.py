@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from skyhaul.errors import DiskFull, IntegrityError, SkyhaulError
 from skyhaul.transfer import sink
 from skyhaul.transfer.ahead import Ahead
-from skyhaul.transfer.sink import PartFile, copied
+from skyhaul.transfer.partfile import PartFile
+from skyhaul.transfer.sink import copied
 from skyhaul.transfer.unpack import unpack
 
 BODY = random.Random(2).randbytes(5000)
