@@ -154,13 +154,18 @@ class Journal:
 
     def whole(
         self, product: str, path: str, *, size: int, etag: str | None, checksum: Checksum | None, level: str
-    ) -> None:
-        """An object is on disk and verified."""
+    ) -> int:
+        """An object is on disk and verified.
+
+        Returns:
+            the number of this fact, to wait for (:meth:`committed`).
+        """
         self.put(
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
             product, path, size, etag, checksum.algorithm if checksum else None, checksum.value if checksum else None, level,
         )  # fmt: skip
         self.put("DELETE FROM spans WHERE product = ? AND path = ?", product, path)
+        return self._told
 
     def forget(self, product: str, path: str | None = None) -> None:
         """Nothing of an object, or of all objects of a product, is on disk any more."""

@@ -194,7 +194,9 @@ class Engine:
         finally:
             self._meter.flows.pop((transfer.product, obj.path), None)
         level = "etag" if proved else transfer.level
-        self._whole(transfer, size, level)
+        noted = self._whole(transfer, size, level)
+        if transfer.checksum is None and not _small(transfer):
+            await self._journal.committed(noted)  # nothing but this fact tells a later run that the bytes are right
         seconds = time.monotonic() - flow.started_s
         self._emit(TransferFinished(product=transfer.name, path=obj.path, bytes=size, seconds=seconds, level=level))
         return Verified(
@@ -245,9 +247,9 @@ class Engine:
     async def _thread(self, work: Callable[[*Args], T], *args: *Args) -> T:
         return await to_thread.run_sync(work, *args, limiter=self._threads)
 
-    def _whole(self, transfer: Transfer, size: int, level: str) -> None:
+    def _whole(self, transfer: Transfer, size: int, level: str) -> int:
         obj = transfer.obj
-        self._journal.whole(
+        return self._journal.whole(
             transfer.product, obj.path, size=size, etag=obj.etag, checksum=transfer.checksum, level=level
         )
 

@@ -71,9 +71,11 @@ class PartFile:
         self._hashed = 0
 
     def open(self) -> None:
-        """Create the file, or open what an earlier run left; spans beyond its end are forgotten."""
+        """Create the file, or open what an earlier run left, also under its name; spans beyond its end are forgotten."""
         with writing(self.part):
             self.part.parent.mkdir(parents=True, exist_ok=True)
+            if self.done and self.path.is_file() and not self.part.exists():
+                self.path.replace(self.part)  # it got its name, and the process was killed before it could say so
             self._fd = os.open(self.part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             length = os.fstat(self._fd).st_size
             self.done = [span for span in self.done if span.stop <= length]

@@ -272,3 +272,15 @@ def test_a_bug_of_those_who_follow_is_not_lost(path, opened):
     file.write(0, [BODY])
     with pytest.raises(ZeroDivisionError):
         file.seal(len(BODY))
+
+
+@pytest.mark.parametrize("expected", [MD5, None], ids=["md5", "no digest"])
+def test_what_got_its_name_before_the_process_was_killed_is_gone_on_from(path, opened, expected):
+    file = opened(path, expected)
+    file.write(0, [BODY])
+    file.seal(len(BODY))
+    again = opened(path, expected, [span(0, len(BODY))])
+    assert again.done == [span(0, len(BODY))]
+    again.seal(len(BODY))
+    assert path.read_bytes() == BODY
+    assert not again.part.exists()
