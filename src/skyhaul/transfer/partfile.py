@@ -138,8 +138,8 @@ class PartFile:
             self._catch_up(size)
             if self._expected is not None and self._hash is not None:
                 digests.check(self.path.name, self._expected, self._hash.hexdigest())
-            self.close()
             self.part.replace(self.path)
+            self.close()
             return isinstance(self._hash, digests.PartedHash) and self._hash.proved
 
     def close(self) -> None:

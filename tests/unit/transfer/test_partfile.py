@@ -284,3 +284,18 @@ def test_what_got_its_name_before_the_process_was_killed_is_gone_on_from(path, o
     again.seal(len(BODY))
     assert path.read_bytes() == BODY
     assert not again.part.exists()
+
+
+def test_a_name_that_the_full_disk_refuses_can_be_given_once_there_is_room(path, opened, monkeypatch):
+    file = opened(path, MD5)
+    file.write(0, [BODY])
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(path), "replace", full)
+        with pytest.raises(DiskFull):
+            file.seal(len(BODY))
+    file.seal(len(BODY))
+    assert path.read_bytes() == BODY
