@@ -168,7 +168,9 @@ def test_a_cut_download_goes_on_from_its_last_byte_at_a_dhus(warm, tmp_path):
         ran = skyhaul("download", "--provider", "dhus", *query, "--into", "x", "--json")
         assert ran.code == 0, ran.err
         assert archive.stats()["faults"] == {"cut": 1}
-        assert archive.stats()["statuses"]["206"] == 1
+        assert (
+            archive.stats()["statuses"]["206"] == 3
+        )  # a product that is alone comes in two parts, and one of them was cut
         # What was on the wire or not yet on disk comes again; beginning anew would be one and a half times the bytes.
         assert archive.stats()["bytes_served"] < 1.4 * ran.lines[0]["bytes"]
 
